@@ -1,0 +1,358 @@
+"""One tree of errors: every failure that a caller can meet, and nothing else.
+
+::
+
+    EtcdMetaError
+    ├── InvalidInput (also ValueError)      the request itself cannot be right
+    │   ├── InvalidName
+    │   ├── InvalidDuration
+    │   ├── InvalidTime
+    │   ├── InvalidAddress
+    │   ├── RecordTooLarge
+    │   └── ConfigurationInvalid
+    ├── NotFound                            a named thing is not there
+    │   ├── DatabaseNotFound
+    │   ├── PolicyNotFound
+    │   ├── GroupNotFound
+    │   ├── ShardNotFound
+    │   ├── OwnerNotFound
+    │   ├── NodeNotFound
+    │   ├── QueryNotFound
+    │   ├── SubscriptionNotFound
+    │   └── UserNotFound
+    ├── Refused                             a rule forbids it in the present picture
+    │   ├── AlreadyExists
+    │   │   ├── DatabaseExists
+    │   │   ├── PolicyExists
+    │   │   ├── QueryExists
+    │   │   ├── SubscriptionExists
+    │   │   ├── UserExists
+    │   │   ├── NodeExists
+    │   │   └── OwnerExists
+    │   ├── NodesRequired
+    │   ├── ReplicationFactorTooLow (also InvalidInput)
+    │   ├── DurationTooLow (also InvalidInput)
+    │   ├── IncompatibleDurations
+    │   ├── PolicyIsDefault
+    │   ├── TransitionRefused
+    │   │   ├── StaleAttempt
+    │   │   └── ServiceWouldEnd
+    │   ├── NodeUnavailable
+    │   ├── NodeOwnsShards
+    │   ├── CommandTooLarge
+    │   ├── RecordUnreadable
+    │   └── ReadOnly
+    ├── ClusterProblem                      the stored world is not the one expected
+    │   ├── NotInitialised
+    │   ├── PrefixNotEmpty
+    │   ├── SchemaTooNew
+    │   ├── ClusterDestroyed
+    │   └── ClusterRestored
+    ├── Unavailable                         etcd cannot be reached, or not in time
+    │   ├── NotEtcd
+    │   ├── NoSpace
+    │   └── TooStale
+    ├── AccessRefused                       etcd refused who is asking
+    │   ├── Unauthenticated
+    │   └── PermissionDenied
+    ├── ConflictPersists                    others kept winning until the deadline
+    ├── Fenced                              the lead or the liveness was lost: final
+    ├── OperationIdReused
+    ├── OutcomeUnknown                      it may have happened; ask by the operation id
+    ├── WaitTimedOut (also TimeoutError)
+    ├── StoreClosed
+    │   └── ForkedProcess
+    └── Defect                              of etcdmeta's own
+
+Every error says what was wrong (``value``), which ``rule`` it broke and the way out (``remedy``); any of the
+three may be unknown, and is then None. ``reason`` is the machine's word for the class: it stays the same over
+releases and crosses the wire. No error carries a secret: callers pass names, never passwords or hashes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+
+class EtcdMetaError(Exception):
+    """The root. ``message`` is one sentence; ``str()`` adds rule and remedy."""
+
+    reason: ClassVar[str] = "ERROR"
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.reason = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).upper()
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        value: object = None,
+        rule: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.value = value
+        self.rule = rule
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        parts = (self.message, self.rule, self.remedy)
+        return "; ".join(part for part in parts if part)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+class InvalidInput(EtcdMetaError, ValueError):
+    """The request cannot be right, whatever is stored; nothing was sent."""
+
+
+class InvalidName(InvalidInput):
+    """A name that InfluxDB 1.x's rules do not allow."""
+
+
+class InvalidDuration(InvalidInput):
+    """A duration that cannot be read, or does not fit in 64 bits of nanoseconds."""
+
+
+class InvalidTime(InvalidInput):
+    """A time that cannot be read, or lies outside of 1677-09-21 … 2262-04-11."""
+
+
+class InvalidAddress(InvalidInput):
+    """A host:port, an endpoint or a subscription's URL that cannot be one."""
+
+
+class RecordTooLarge(InvalidInput):
+    """One record would be larger than a transaction may be."""
+
+
+class ConfigurationInvalid(InvalidInput):
+    """A setting from a flag, the environment or a file that cannot be used; the message says where it stands."""
+
+
+class NotFound(EtcdMetaError):
+    """A named thing is not there, in a picture proven current."""
+
+
+class DatabaseNotFound(NotFound):
+    pass
+
+
+class PolicyNotFound(NotFound):
+    pass
+
+
+class GroupNotFound(NotFound):
+    pass
+
+
+class ShardNotFound(NotFound):
+    pass
+
+
+class OwnerNotFound(NotFound):
+    pass
+
+
+class NodeNotFound(NotFound):
+    pass
+
+
+class QueryNotFound(NotFound):
+    pass
+
+
+class SubscriptionNotFound(NotFound):
+    pass
+
+
+class UserNotFound(NotFound):
+    pass
+
+
+class Refused(EtcdMetaError):
+    """A rule forbids the command in the present picture; nothing was changed."""
+
+
+class AlreadyExists(Refused):
+    """Something else stands under that name (the same thing again is no error)."""
+
+
+class DatabaseExists(AlreadyExists):
+    pass
+
+
+class PolicyExists(AlreadyExists):
+    pass
+
+
+class QueryExists(AlreadyExists):
+    pass
+
+
+class SubscriptionExists(AlreadyExists):
+    pass
+
+
+class UserExists(AlreadyExists):
+    pass
+
+
+class NodeExists(AlreadyExists):
+    pass
+
+
+class OwnerExists(AlreadyExists):
+    pass
+
+
+class NodesRequired(Refused):
+    """A shard group needs at least one node that takes new shards."""
+
+
+class ReplicationFactorTooLow(Refused, InvalidInput):
+    """A policy keeps at least one copy."""
+
+
+class DurationTooLow(Refused, InvalidInput):
+    """A policy keeps data forever (0) or for at least an hour."""
+
+
+class IncompatibleDurations(Refused):
+    """A policy's duration is shorter than its shard groups are long."""
+
+
+class PolicyIsDefault(Refused):
+    """The default policy cannot go while it is the default."""
+
+
+class TransitionRefused(Refused):
+    """The table of owner transitions has no such step from the present status."""
+
+
+class StaleAttempt(TransitionRefused):
+    """The finisher of an older attempt: its copy was given up, or begun anew."""
+
+
+class ServiceWouldEnd(TransitionRefused):
+    """Too few owners would be left to serve; forced with a reason, the last one with a second consent."""
+
+
+class NodeUnavailable(Refused):
+    """The node is draining, being removed, or removed, and takes no shards."""
+
+
+class NodeOwnsShards(Refused):
+    """The node still owns shards: move or remove its owners first, or force."""
+
+
+class CommandTooLarge(Refused):
+    """More records than one transaction may hold (100 compares, 100 operations, 1 MiB)."""
+
+
+class RecordUnreadable(Refused):
+    """A stored record that the command relies on cannot be decoded; it is quarantined and shown by ``doctor``."""
+
+
+class ReadOnly(Refused):
+    """The cluster's guard says read-only."""
+
+
+class ClusterProblem(EtcdMetaError):
+    """The stored world is not the one that this process knew or can know."""
+
+
+class NotInitialised(ClusterProblem):
+    """No cluster under this prefix yet; made by the first node or ``cluster init``, never by accident."""
+
+
+class PrefixNotEmpty(ClusterProblem):
+    """Keys stand under the prefix that etcdmeta did not write, or a cluster's prefix lies inside another's."""
+
+
+class SchemaTooNew(ClusterProblem):
+    """The stored schema asks for a newer reader or writer than this program is."""
+
+
+class ClusterDestroyed(ClusterProblem):
+    """Guard or generation were deleted from etcd; the last picture is kept, stale, and nothing is written."""
+
+
+class ClusterRestored(ClusterProblem):
+    """etcd went back in time (a restored backup): writes wait for ``cluster accept-restore``."""
+
+
+class Unavailable(EtcdMetaError):
+    """etcd cannot be reached, has no quorum, or did not answer in time; a write was certainly not committed."""
+
+
+class NotEtcd(Unavailable):
+    """Something answers at the endpoint, but not in etcd's v3 protocol."""
+
+
+class NoSpace(Unavailable):
+    """etcd's database has reached its quota and takes no writes."""
+
+
+class TooStale(Unavailable):
+    """The picture is older than the caller's maximum age."""
+
+
+class AccessRefused(EtcdMetaError):
+    """etcd refused who is asking."""
+
+
+class Unauthenticated(AccessRefused):
+    """User, password, token or certificate were not accepted."""
+
+
+class PermissionDenied(AccessRefused):
+    """etcd's roles do not allow this key range."""
+
+
+class ConflictPersists(EtcdMetaError):
+    """Other writers kept winning until the deadline; certainly not committed."""
+
+
+class Fenced(EtcdMetaError):
+    """The lead or the liveness that the commit acted under is gone; certainly not committed, and final."""
+
+
+class OperationIdReused(EtcdMetaError):
+    """The ledger holds another command under this operation id."""
+
+
+class OutcomeUnknown(EtcdMetaError):
+    """The command may have happened. ``operation_id`` asks for the outcome later: ``store.outcome(id)``."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation_id: str,
+        value: object = None,
+        rule: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(message, value=value, rule=rule, remedy=remedy)
+        self.operation_id = operation_id
+
+
+class WaitTimedOut(EtcdMetaError, TimeoutError):
+    """What was waited for did not come true before the deadline; a commit that it followed stands."""
+
+
+class StoreClosed(EtcdMetaError):
+    """The store was closed; open another."""
+
+
+class ForkedProcess(StoreClosed):
+    """The store was opened before this process forked: gRPC channels do not survive a fork."""
+
+
+class Defect(EtcdMetaError):
+    """Of etcdmeta's own: an invariant that the code relies on does not hold. Please report it."""
