@@ -1,0 +1,232 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Cluster(_message.Message):
+    __slots__ = ("cluster_id", "epoch", "oldest_reader", "oldest_writer", "generation_base", "ledger_floor", "read_only")
+    CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_READER_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_WRITER_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_BASE_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_FLOOR_FIELD_NUMBER: _ClassVar[int]
+    READ_ONLY_FIELD_NUMBER: _ClassVar[int]
+    cluster_id: int
+    epoch: int
+    oldest_reader: int
+    oldest_writer: int
+    generation_base: int
+    ledger_floor: int
+    read_only: bool
+    def __init__(self, cluster_id: _Optional[int] = ..., epoch: _Optional[int] = ..., oldest_reader: _Optional[int] = ..., oldest_writer: _Optional[int] = ..., generation_base: _Optional[int] = ..., ledger_floor: _Optional[int] = ..., read_only: bool = ...) -> None: ...
+
+class Generation(_message.Message):
+    __slots__ = ("nonce", "operation_ids")
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_IDS_FIELD_NUMBER: _ClassVar[int]
+    nonce: int
+    operation_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, nonce: _Optional[int] = ..., operation_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class NameRef(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class Node(_message.Message):
+    __slots__ = ("id", "host", "labels", "state", "identity_hash", "reports_liveness")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_HASH_FIELD_NUMBER: _ClassVar[int]
+    REPORTS_LIVENESS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    host: str
+    labels: _containers.ScalarMap[str, str]
+    state: str
+    identity_hash: bytes
+    reports_liveness: bool
+    def __init__(self, id: _Optional[int] = ..., host: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., state: _Optional[str] = ..., identity_hash: _Optional[bytes] = ..., reports_liveness: bool = ...) -> None: ...
+
+class User(_message.Message):
+    __slots__ = ("id", "name", "admin")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    name: bytes
+    admin: bool
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[bytes] = ..., admin: bool = ...) -> None: ...
+
+class Secret(_message.Message):
+    __slots__ = ("bcrypt_hash",)
+    BCRYPT_HASH_FIELD_NUMBER: _ClassVar[int]
+    bcrypt_hash: bytes
+    def __init__(self, bcrypt_hash: _Optional[bytes] = ...) -> None: ...
+
+class Database(_message.Message):
+    __slots__ = ("id", "name", "default_policy_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_POLICY_ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    name: bytes
+    default_policy_id: int
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[bytes] = ..., default_policy_id: _Optional[int] = ...) -> None: ...
+
+class RetentionPolicy(_message.Message):
+    __slots__ = ("id", "name", "replicas", "duration", "group_duration")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    GROUP_DURATION_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    name: bytes
+    replicas: int
+    duration: int
+    group_duration: int
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[bytes] = ..., replicas: _Optional[int] = ..., duration: _Optional[int] = ..., group_duration: _Optional[int] = ...) -> None: ...
+
+class ShardGroup(_message.Message):
+    __slots__ = ("id", "start", "end", "deleted_at", "truncated_at", "shards")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    DELETED_AT_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_AT_FIELD_NUMBER: _ClassVar[int]
+    SHARDS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    start: int
+    end: int
+    deleted_at: int
+    truncated_at: int
+    shards: _containers.RepeatedCompositeFieldContainer[Shard]
+    def __init__(self, id: _Optional[int] = ..., start: _Optional[int] = ..., end: _Optional[int] = ..., deleted_at: _Optional[int] = ..., truncated_at: _Optional[int] = ..., shards: _Optional[_Iterable[_Union[Shard, _Mapping]]] = ...) -> None: ...
+
+class Shard(_message.Message):
+    __slots__ = ("id", "owners", "last_attempt")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OWNERS_FIELD_NUMBER: _ClassVar[int]
+    LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    owners: _containers.RepeatedCompositeFieldContainer[ShardOwner]
+    last_attempt: int
+    def __init__(self, id: _Optional[int] = ..., owners: _Optional[_Iterable[_Union[ShardOwner, _Mapping]]] = ..., last_attempt: _Optional[int] = ...) -> None: ...
+
+class ShardOwner(_message.Message):
+    __slots__ = ("node_id", "status", "source", "attempt", "since", "reason")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    node_id: int
+    status: str
+    source: int
+    attempt: int
+    since: int
+    reason: str
+    def __init__(self, node_id: _Optional[int] = ..., status: _Optional[str] = ..., source: _Optional[int] = ..., attempt: _Optional[int] = ..., since: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ContinuousQuery(_message.Message):
+    __slots__ = ("name", "query")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    QUERY_FIELD_NUMBER: _ClassVar[int]
+    name: bytes
+    query: bytes
+    def __init__(self, name: _Optional[bytes] = ..., query: _Optional[bytes] = ...) -> None: ...
+
+class Subscription(_message.Message):
+    __slots__ = ("name", "mode", "destinations")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    DESTINATIONS_FIELD_NUMBER: _ClassVar[int]
+    name: bytes
+    mode: str
+    destinations: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[bytes] = ..., mode: _Optional[str] = ..., destinations: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Grant(_message.Message):
+    __slots__ = ("privilege",)
+    PRIVILEGE_FIELD_NUMBER: _ClassVar[int]
+    privilege: str
+    def __init__(self, privilege: _Optional[str] = ...) -> None: ...
+
+class Liveness(_message.Message):
+    __slots__ = ("instance", "since", "version", "host", "generation", "cache_age", "agent_address")
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    CACHE_AGE_FIELD_NUMBER: _ClassVar[int]
+    AGENT_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    instance: int
+    since: int
+    version: str
+    host: str
+    generation: int
+    cache_age: int
+    agent_address: str
+    def __init__(self, instance: _Optional[int] = ..., since: _Optional[int] = ..., version: _Optional[str] = ..., host: _Optional[str] = ..., generation: _Optional[int] = ..., cache_age: _Optional[int] = ..., agent_address: _Optional[str] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("attempt", "bytes_done", "bytes_total", "bytes_per_second", "updated")
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_DONE_FIELD_NUMBER: _ClassVar[int]
+    BYTES_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_FIELD_NUMBER: _ClassVar[int]
+    attempt: int
+    bytes_done: int
+    bytes_total: int
+    bytes_per_second: int
+    updated: int
+    def __init__(self, attempt: _Optional[int] = ..., bytes_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_per_second: _Optional[int] = ..., updated: _Optional[int] = ...) -> None: ...
+
+class LedgerEntry(_message.Message):
+    __slots__ = ("operation_id", "void", "command", "fingerprint", "summary", "result", "actor", "time", "touched", "touched_count", "lasting")
+    OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    VOID_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    TOUCHED_FIELD_NUMBER: _ClassVar[int]
+    TOUCHED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LASTING_FIELD_NUMBER: _ClassVar[int]
+    operation_id: str
+    void: bool
+    command: str
+    fingerprint: bytes
+    summary: str
+    result: bytes
+    actor: str
+    time: int
+    touched: _containers.RepeatedScalarFieldContainer[str]
+    touched_count: int
+    lasting: bool
+    def __init__(self, operation_id: _Optional[str] = ..., void: bool = ..., command: _Optional[str] = ..., fingerprint: _Optional[bytes] = ..., summary: _Optional[str] = ..., result: _Optional[bytes] = ..., actor: _Optional[str] = ..., time: _Optional[int] = ..., touched: _Optional[_Iterable[str]] = ..., touched_count: _Optional[int] = ..., lasting: bool = ...) -> None: ...
+
+class IdCounter(_message.Message):
+    __slots__ = ("highest",)
+    HIGHEST_FIELD_NUMBER: _ClassVar[int]
+    highest: int
+    def __init__(self, highest: _Optional[int] = ...) -> None: ...
