@@ -1,0 +1,173 @@
+"""What changed from one published picture to the next, record by record.
+
+Before and after are decoded when asked for. A `Change` holds the two snapshots it lies between; they share all that did
+not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from etcdmeta.model.entities import Record
+from etcdmeta.model.snapshot import Snapshot
+from etcdmeta.records.keys import Kind, Place
+
+Action = Literal["created", "changed", "removed"]
+
+INDEXES = frozenset(
+    {Kind.GENERATION, Kind.DATABASE_NAME, Kind.USER_NAME, Kind.HOST_NAME, Kind.POLICY_NAME, Kind.OTHER}
+)
+"""Kinds that only help to find others, or that this version does not know: no news for a listener."""
+
+
+class Change:
+    """One record was created, changed or removed.
+
+    ``joined``: the step spans several revisions (the watch had to be joined by a new listing), so what lies between
+    is not known; ``revision`` and ``generation`` are then those of the later picture.
+    """
+
+    __slots__ = ("_after", "_before", "_new", "_old", "joined", "place")
+
+    def __init__(self, place: Place, before: Any, after: Any, old: Snapshot, new: Snapshot, joined: bool) -> None:
+        self.place = place
+        self._before = before
+        self._after = after
+        self._old = old
+        self._new = new
+        self.joined = joined
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.where} {self.action} at generation {self.generation}>"
+
+    @property
+    def kind(self) -> str:
+        return self.place[0].value
+
+    @property
+    def is_index(self) -> bool:
+        return self.place[0] in INDEXES
+
+    @property
+    def action(self) -> Action:
+        if self._before is None:
+            return "created"
+        return "removed" if self._after is None else "changed"
+
+    @property
+    def revision(self) -> int:
+        return self._new.revision
+
+    @property
+    def generation(self) -> int:
+        return self._new.generation
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The picture after the change."""
+        return self._new
+
+    @property
+    def rows(self) -> tuple[Any, Any]:
+        """The stored rows before and after; None where there is none."""
+        return self._before, self._after
+
+    @property
+    def before(self) -> Record | None:
+        """None where it was created, is an index, or cannot be decoded."""
+        return self._decode(self._old, self._before)
+
+    @property
+    def after(self) -> Record | None:
+        """None where it was removed, is an index, or cannot be decoded."""
+        return self._decode(self._new, self._after)
+
+    @property
+    def where(self) -> str:
+        """The name that people use: ``metrics``, ``metrics.autogen``, a host, a group's id."""
+        return name_of(self.place, self._new if self._after is not None else self._old)
+
+    def _decode(self, snapshot: Snapshot, row: Any) -> Record | None:
+        decode = _DECODERS.get(self.place[0])
+        return None if row is None or decode is None else decode(snapshot, row, self.place[1])
+
+
+class Lagged:
+    """The listener was too slow: changes were dropped. ``snapshot`` is the picture to go on from."""
+
+    __slots__ = ("snapshot",)
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    def __repr__(self) -> str:
+        return f"<Lagged, go on from {self.snapshot!r}>"
+
+
+_DECODERS: dict[Kind, Callable[[Snapshot, Any, Any], Record]] = {
+    Kind.CLUSTER: lambda s, row, _: s.decoder.cluster(row),
+    Kind.NODE: lambda s, row, _: s.decoder.node(row),
+    Kind.USER: lambda s, row, _: s.decoder.user(row),
+    Kind.DATABASE: lambda s, row, _: s.decoder.database(row),
+    Kind.POLICY: lambda s, row, w: s.decoder.policy(row, w[0]),
+    Kind.QUERY: lambda s, row, w: s.decoder.query(row, w[0]),
+    Kind.GRANT: lambda s, row, w: s.decoder.grant(row, w[0], w[1]),
+    Kind.SUBSCRIPTION: lambda s, row, w: s.decoder.subscription(row, w[0], w[1]),
+    Kind.GROUP: lambda s, row, _: s.decoder.group(row),
+    Kind.LIVENESS: lambda s, row, w: s.decoder.liveness(row, w[0]),
+    Kind.PROGRESS: lambda s, row, w: s.decoder.progress(row, w[2], w[3]),
+}
+
+
+def name_of(place: Place, snapshot: Snapshot) -> str:
+    """What people call the thing at a place; ids stand in where a name is not known."""
+    kind, where = place
+    match kind, where:
+        case Kind.CLUSTER | Kind.GENERATION, _:
+            return "cluster"
+        case Kind.DATABASE, (int(d),):
+            return _database(snapshot, d)
+        case Kind.POLICY, (int(d), int(p)):
+            return _policy(snapshot, d, p)
+        case Kind.GROUP, (int(d), int(p), _, g):
+            return f"{_policy(snapshot, d, p)} group {g}"
+        case Kind.SUBSCRIPTION, (int(d), int(p), name):
+            return f"{_policy(snapshot, d, p)} {name}"
+        case (Kind.QUERY | Kind.POLICY_NAME), (int(d), name):
+            return f"{_database(snapshot, d)} {name}"
+        case Kind.GRANT, (int(d), int(u)):
+            return f"{_user(snapshot, u)} on {_database(snapshot, d)}"
+        case Kind.USER, (int(u),):
+            return _user(snapshot, u)
+        case (Kind.NODE | Kind.LIVENESS), (int(n),):
+            return _node(snapshot, n)
+        case Kind.PROGRESS, (_, _, s, int(n)):
+            return f"shard {s} on {_node(snapshot, n)}"
+        case _:
+            return " ".join(str(part) for part in where)
+
+
+def _database(snapshot: Snapshot, database_id: int) -> str:
+    table = snapshot.tables.databases.get(database_id)
+    if table is None or table.info is None:
+        return f"database {database_id}"
+    return snapshot.decoder.database(table.info).name
+
+
+def _policy(snapshot: Snapshot, database_id: int, policy_id: int) -> str:
+    database = _database(snapshot, database_id)
+    table = snapshot.tables.policy(database_id, policy_id)
+    if table is None or table.info is None:
+        return f"{database}.{policy_id}"
+    return f"{database}.{snapshot.decoder.policy(table.info, database_id).name}"
+
+
+def _user(snapshot: Snapshot, user_id: int) -> str:
+    user = snapshot.user_by_id(user_id)
+    return f"user {user_id}" if user is None else user.name
+
+
+def _node(snapshot: Snapshot, node_id: int) -> str:
+    node = snapshot.find_node(node_id)
+    return f"n{node_id}" if node is None else f"n{node_id} {node.host}"
