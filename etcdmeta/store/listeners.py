@@ -1,0 +1,116 @@
+"""Handing changes to those who listen; the cache never waits for one (danger 12).
+
+Each listener has a bounded queue. When it overflows, all of it becomes one `Lagged` with the picture to go on
+from. The last changes are also kept in a bounded log, so that a listener who says since when it wants to know gets
+them one by one, and only where the log does not reach, the difference of the two pictures.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from etcdmeta.model.snapshot import Snapshot
+from etcdmeta.replica.changes import Change, Lagged
+from etcdmeta.replica.listing import diff
+from etcdmeta.store.waiters import seconds_until
+
+QUEUE_LIMIT = 10_000
+LOG_LIMIT = 4096
+
+
+class Listener:
+    """One reader's queue. `offer` never blocks; `take` does."""
+
+    def __init__(self, limit: int = QUEUE_LIMIT) -> None:
+        self._limit = limit
+        self._condition = threading.Condition()
+        self._items: deque[Change | Lagged] = deque()
+        self._closed = False
+
+    def offer(self, snapshot: Snapshot, changes: tuple[Change, ...]) -> None:
+        with self._condition:
+            if len(self._items) + len(changes) > self._limit:
+                self._items.clear()
+                self._items.append(Lagged(snapshot))
+            elif self._items and isinstance(self._items[0], Lagged):
+                # Still not read: the picture it goes on from may as well be this one.
+                self._items.clear()
+                self._items.append(Lagged(snapshot))
+            else:
+                self._items.extend(changes)
+            self._condition.notify()
+
+    def take(self, deadline: float) -> Change | Lagged | None:
+        """The next item; None past the deadline (monotonic seconds), or after the end."""
+        with self._condition:
+            while not self._items and not self._closed and time.monotonic() < deadline:
+                self._condition.wait(seconds_until(deadline))
+            return self._items.popleft() if self._items else None
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+
+
+class Listeners:
+    """All listeners of one store. The publisher calls `publish`, under the lock that orders publications."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._listeners: set[Listener] = set()
+        self._log: deque[Change] = deque(maxlen=LOG_LIMIT)
+        self._log_from: Snapshot | None = None
+        self._current: Snapshot | None = None
+
+    def publish(self, snapshot: Snapshot, changes: tuple[Change, ...]) -> None:
+        news = tuple(change for change in changes if not change.is_index)
+        with self._mutex:
+            if self._log_from is None:
+                self._log_from = self._current or snapshot
+            other_epoch = self._log_from.position.epoch != snapshot.position.epoch
+            if other_epoch or len(self._log) + len(news) > LOG_LIMIT:
+                self._log.clear()
+                self._log_from = snapshot
+            else:
+                self._log.extend(news)
+            self._current = snapshot
+            if news:
+                for listener in self._listeners:
+                    listener.offer(snapshot, news)
+
+    def subscribe(self, since: Snapshot | None) -> tuple[Listener, tuple[Change, ...]]:
+        """A listener from now on, and what changed between ``since`` and now (nothing where it is None)."""
+        listener = Listener()
+        with self._mutex:
+            self._listeners.add(listener)
+            current = self._current
+            if since is None or current is None or since.position == current.position:
+                return listener, ()
+            start = self._log_from
+            covered = (
+                start is not None
+                and start.position.epoch == since.position.epoch == current.position.epoch
+                and start.revision <= since.revision
+            )
+            missed = tuple(change for change in self._log if change.revision > since.revision) if covered else None
+        if missed is None:
+            missed = tuple(change for change in diff(since, current) if not change.is_index)
+        return listener, missed
+
+    def unsubscribe(self, listener: Listener) -> None:
+        with self._mutex:
+            self._listeners.discard(listener)
+        listener.close()
+
+    def close(self) -> None:
+        with self._mutex:
+            listeners, self._listeners = list(self._listeners), set()
+        for listener in listeners:
+            listener.close()

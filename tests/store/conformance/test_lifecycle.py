@@ -1,0 +1,104 @@
+"""Opening, closing, forking."""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+
+from etcdmeta import MetaStore, errors
+from etcdmeta.commands.database import CreateDatabase
+from tests.store.worlds import SECONDS, World, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+USES: dict[str, Callable[[MetaStore], object]] = {
+    "snapshot": lambda store: store.snapshot(),
+    "read_consistent": lambda store: store.read_consistent(),
+    "wait_for": lambda store: store.wait_for(lambda _: True),
+    "freshness": lambda store: store.freshness(),
+    "changes": lambda store: list(store.changes(timeout=0)),
+    "execute": lambda store: store.execute(CreateDatabase(name="late")),
+    "plan": lambda store: store.plan(CreateDatabase(name="late")),
+    "history": lambda store: store.history(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_closed_store_says_so(world: World, use: str) -> None:
+    store = world.open()
+    store.init_cluster()
+    store.close()
+    store.close()
+    with pytest.raises(errors.StoreClosed):
+        USES[use](store)
+
+
+def test_closing_leaves_no_thread(world: World) -> None:
+    before = set(threading.enumerate())
+    store = world.open()
+    store.init_cluster()
+    assert set(threading.enumerate()) > before
+    store.close()
+    wait_until(lambda: set(threading.enumerate()) <= before, "no thread is left")
+
+
+def test_closing_wakes_those_who_wait(world: World) -> None:
+    store = world.open()
+    store.init_cluster()
+    news = store.changes()
+    ended: list[str] = []
+
+    def listen() -> None:
+        list(news)
+        ended.append("changes")
+
+    def wait() -> None:
+        with pytest.raises(errors.StoreClosed):
+            store.wait_for(lambda snapshot: snapshot.find_database("never"), SECONDS)
+        ended.append("wait_for")
+
+    threads = [threading.Thread(target=listen), threading.Thread(target=wait)]
+    for thread in threads:
+        thread.start()
+    store.close()
+    for thread in threads:
+        thread.join(SECONDS / 2)
+    assert sorted(ended) == ["changes", "wait_for"]
+
+
+def test_after_a_fork_every_use_is_refused(world: World) -> None:
+    store = world.open()
+    store.init_cluster()
+    child = os.fork()
+    if child == 0:
+        os._exit(_count_wrong_answers(store))
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert store.create_database("metrics").name == "metrics", "the parent goes on"
+
+
+def _count_wrong_answers(store: MetaStore) -> int:
+    wrong = 0
+    for use in USES.values():
+        try:
+            use(store)
+            wrong += 1
+        except errors.ForkedProcess:
+            pass
+        except BaseException:  # noqa: BLE001  (a child of a test: whatever it is, it counts)
+            traceback.print_exc()
+            wrong += 1
+    return wrong
+
+
+def test_a_store_of_its_own_in_one_line() -> None:
+    with MetaStore.open("local://", cluster="mine", actor="me") as store:
+        store.init_cluster()
+        assert store.create_database("metrics").name == "metrics"
+        assert store.cluster_name == "mine"
+        assert "mine" in repr(store)

@@ -1,0 +1,93 @@
+"""The ledger does not grow for ever, and nobody takes what was pruned for a restore of etcd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from etcdmeta import MetaStore, new_operation_id
+from etcdmeta.commands.query import CreateContinuousQuery
+from etcdmeta.consensus.local import LocalCluster, LocalStrategy
+from etcdmeta.store import pruning
+
+DAY = 86_400_000_000_000
+
+
+class Calendar:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.time = 1_795_000_000_000_000_000
+
+    def now(self) -> int:
+        """Nanoseconds since 1970."""
+        return self.time
+
+
+@pytest.fixture
+def calendar() -> Calendar:
+    return Calendar()
+
+
+@pytest.fixture
+def store(calendar: Calendar, monkeypatch: pytest.MonkeyPatch) -> Iterator[MetaStore]:
+    monkeypatch.setattr(pruning, "KEPT_ENTRIES", 5)
+    with MetaStore(LocalStrategy(LocalCluster()), cluster="prod", clock=calendar) as opened:
+        opened.wait_live(10)
+        opened.init_cluster()
+        opened.create_database("metrics")
+        yield opened
+
+
+def fill(store: MetaStore, count: int, word: str) -> None:
+    for number in range(count):
+        store.create_continuous_query("metrics", f"{word}{number}", "select 1")
+
+
+def test_the_old_go_the_young_and_the_newest_stay(store: MetaStore, calendar: Calendar) -> None:
+    fill(store, 150, "old")
+    calendar.time += 31 * DAY
+    fill(store, 10, "young")
+    assert store.prune_ledger() == 152
+    summaries = [entry.summary for entry in store.history(limit=None)]
+    assert len(summaries) == 11
+    assert "raised the ledger's floor" in summaries[-1]
+    assert store.prune_ledger() == 0
+
+
+def test_the_newest_stay_however_old(store: MetaStore, calendar: Calendar) -> None:
+    fill(store, 20, "old")
+    calendar.time += 400 * DAY
+    store.prune_ledger()
+    assert len(store.history(limit=None)) == 5 + 1
+
+
+def test_what_was_forced_stays_for_ever(store: MetaStore, calendar: Calendar) -> None:
+    store.set_read_only(True)
+    store.set_read_only(False)
+    fill(store, 20, "old")
+    calendar.time += 400 * DAY
+    store.prune_ledger()
+    assert [entry.command for entry in store.history(limit=None)][:2] == ["set read-only", "set read-only"]
+
+
+def test_the_floor_is_raised_before_anything_goes(store: MetaStore, calendar: Calendar) -> None:
+    fill(store, 20, "old")
+    newest = store.history(limit=6)[0].revision
+    calendar.time += 31 * DAY
+    store.prune_ledger()
+    cluster = store.snapshot().cluster
+    assert cluster is not None
+    assert store.history(limit=None)[0].revision >= cluster.ledger_floor > newest
+
+
+def test_an_operation_younger_than_the_reach_is_still_answered(store: MetaStore, calendar: Calendar) -> None:
+    fill(store, 20, "old")
+    calendar.time += 31 * DAY
+    operation_id = new_operation_id()
+    command = CreateContinuousQuery(database="metrics", name="q", query="select 1")
+    first = store.execute(command, operation_id=operation_id)
+    fill(store, 20, "young")
+    store.prune_ledger()
+    assert store.execute(command, operation_id=operation_id) == first
