@@ -1,0 +1,37 @@
+"""The tree of nouns and the words of formats: what ``etcdmeta --help`` needs, without importing any noun."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+FORMATS = ("table", "wide", "json", "jsonl", "yaml", "csv", "tsv", "name")
+LOG_FORMATS = ("text", "json")
+
+
+class Branch(NamedTuple):
+    """One noun, or one verb that stands alone. ``module`` holds its typer application as ``app``."""
+
+    name: str
+    module: str
+    help: str
+
+
+TREE: tuple[Branch, ...] = (
+    Branch("health", "etcdmeta.cli.health", "Are etcd and the picture of it well? Verdict as exit code."),
+    Branch("watch", "etcdmeta.cli.watch", "Print what others change, as it happens."),
+    Branch("history", "etcdmeta.cli.history", "Who changed what, when: the ledger."),
+    Branch("demo", "etcdmeta.cli.demo", "Play the main job on a real etcd of three members."),
+    Branch("cluster", "etcdmeta.cli.cluster", "The cluster itself: make it, ask who it is."),
+    Branch("node", "etcdmeta.cli.node", "Database nodes: list, show, join, remove."),
+    Branch("db", "etcdmeta.cli.db", "Databases."),
+    Branch("rp", "etcdmeta.cli.rp", "Retention policies: how long, how many copies."),
+    Branch("group", "etcdmeta.cli.group", "Shard groups: spans of time of a policy."),
+    Branch("shard", "etcdmeta.cli.shard", "Shards and their owners: what serves, what does not, what to do."),
+    Branch("cq", "etcdmeta.cli.cq", "Continuous queries."),
+    Branch("sub", "etcdmeta.cli.sub", "Subscriptions."),
+    Branch("user", "etcdmeta.cli.user", "Users, their passwords and privileges."),
+    Branch("etcd", "etcdmeta.cli.etcd", "An embedded etcd for trying out. Not for production."),
+    Branch("config", "etcdmeta.cli.config", "Settings: each value and where it came from."),
+    Branch("version", "etcdmeta.cli.version", "Versions: ours, Python's, etcd's."),
+    Branch("completion", "etcdmeta.cli.completion", "The shell's completion script."),
+)
