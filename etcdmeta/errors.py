@@ -9,6 +9,10 @@
     │   ├── InvalidTime
     │   ├── InvalidAddress
     │   ├── RecordTooLarge
+    │   ├── UnreadableRequest
+    │   ├── UnknownCommand
+    │   ├── MessageTooLarge
+    │   ├── DeadlineInvalid
     │   └── ConfigurationInvalid
     ├── NotFound                            a named thing is not there
     │   ├── DatabaseNotFound
@@ -39,6 +43,9 @@
     │   │   └── ServiceWouldEnd
     │   ├── NodeUnavailable
     │   ├── NodeOwnsShards
+    │   ├── NodeIdentityRefused
+    │   │   ├── NodeRemoved
+    │   │   └── NodeAlreadyRunning
     │   ├── CommandTooLarge
     │   ├── RecordUnreadable
     │   └── ReadOnly
@@ -46,15 +53,21 @@
     │   ├── NotInitialised
     │   ├── PrefixNotEmpty
     │   ├── SchemaTooNew
+    │   ├── UnsupportedVersion
+    │   ├── WrongCluster
     │   ├── ClusterDestroyed
     │   └── ClusterRestored
     ├── Unavailable                         etcd cannot be reached, or not in time
     │   ├── NotEtcd
     │   ├── NoSpace
+    │   ├── AgentBehind
     │   └── TooStale
     ├── AccessRefused                       etcd refused who is asking
     │   ├── Unauthenticated
     │   └── PermissionDenied
+    ├── LimitReached                        an agent serves as many as it may
+    │   ├── TooManyStreams
+    │   └── TooManyRequests
     ├── ConflictPersists                    others kept winning until the deadline
     ├── Fenced                              the lead or the liveness was lost: final
     ├── OperationIdReused
@@ -128,6 +141,22 @@ class InvalidAddress(InvalidInput):
 
 class RecordTooLarge(InvalidInput):
     """One record would be larger than a transaction may be."""
+
+
+class UnreadableRequest(InvalidInput):
+    """What came over the wire is not the message that it should be."""
+
+
+class UnknownCommand(InvalidInput):
+    """No command has that name; perhaps a newer version's has."""
+
+
+class MessageTooLarge(InvalidInput):
+    """A request to an agent is larger than it takes."""
+
+
+class DeadlineInvalid(InvalidInput):
+    """A call to an agent without a deadline, or with one that is too far away."""
 
 
 class ConfigurationInvalid(InvalidInput):
@@ -250,6 +279,18 @@ class NodeOwnsShards(Refused):
     """The node still owns shards: move or remove its owners first, or force."""
 
 
+class NodeIdentityRefused(Refused):
+    """The identity that a node's data directory proves is not one that the cluster knows under that id."""
+
+
+class NodeRemoved(NodeIdentityRefused):
+    """The node was removed from the cluster: its id is never used again."""
+
+
+class NodeAlreadyRunning(NodeIdentityRefused):
+    """Another live process has this node's identity."""
+
+
 class CommandTooLarge(Refused):
     """More records than one transaction may hold (100 compares, 100 operations, 1 MiB)."""
 
@@ -278,6 +319,14 @@ class SchemaTooNew(ClusterProblem):
     """The stored schema asks for a newer reader or writer than this program is."""
 
 
+class UnsupportedVersion(ClusterProblem):
+    """The other side does not speak this version of the agents' protocol, or is no agent at all."""
+
+
+class WrongCluster(ClusterProblem):
+    """The agent, or the data directory, belongs to another cluster."""
+
+
 class ClusterDestroyed(ClusterProblem):
     """Guard or generation were deleted from etcd; the last picture is kept, stale, and nothing is written."""
 
@@ -298,6 +347,10 @@ class NoSpace(Unavailable):
     """etcd's database has reached its quota and takes no writes."""
 
 
+class AgentBehind(Unavailable):
+    """The agent's picture is older than what the caller has, and it cannot catch up now: ask another."""
+
+
 class TooStale(Unavailable):
     """The picture is older than the caller's maximum age."""
 
@@ -312,6 +365,18 @@ class Unauthenticated(AccessRefused):
 
 class PermissionDenied(AccessRefused):
     """etcd's roles do not allow this key range."""
+
+
+class LimitReached(EtcdMetaError):
+    """An agent serves as many as it may; try again, or ask another."""
+
+
+class TooManyStreams(LimitReached):
+    """Streams, of all clients or of this one."""
+
+
+class TooManyRequests(LimitReached):
+    """Requests in flight."""
 
 
 class ConflictPersists(EtcdMetaError):

@@ -216,6 +216,27 @@ class WatchResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class Relayed:
+    """A `RawWatchResponse` that an agent hands on, with what only the agent knows: how old its own picture is.
+
+    ``age``: seconds since that was last proven current, None where it never was; ``live``: the agent follows at this
+    moment, so that the age does not grow. ``joined``: the events are one step to the header's revision, which spans
+    several revisions whose order nobody knows.
+    """
+
+    header: RawHeader
+    age: float | None
+    live: bool
+    events: Sequence[RawEvent] = ()
+    created: bool = False
+    canceled: bool = False
+    compact_revision: int = 0
+    cancel_reason: str = ""
+    fragment: bool = False
+    joined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TxnResult:
     """The answer to a transaction. ``previous`` holds the prior values of puts that asked for them."""
 
@@ -227,8 +248,13 @@ class TxnResult:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """The answer to a read: the header says the revision it was answered at."""
+    """The answer to a read: the header says the revision it was answered at.
+
+    A page of a list that an agent answers from its memory says how old that is, as `Relayed` does.
+    """
 
     header: RawHeader
     kvs: Sequence[RawKeyValue]
     more: bool = False
+    age: float | None = None
+    live: bool = True

@@ -6,10 +6,12 @@ every request is to be answered, or failed, by its deadline. None of them may bl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etcdmeta.errors import EtcdMetaError
 from etcdmeta.model.snapshot import Snapshot
+from etcdmeta.records.transaction import RawEvent
 from etcdmeta.replica.changes import Change
 from etcdmeta.replica.states import FollowerState
 
@@ -63,12 +65,14 @@ class Publish:
     """The next picture, by one reference swap, and what changed since the one before.
 
     ``joined``: the changes are the difference of two lists, which may span several commits. A picture whose
-    position has another epoch does not continue the one before: etcd was restored.
+    position has another epoch does not continue the one before: etcd was restored. ``events`` are the revision's own,
+    as they came, where it is one revision; else none.
     """
 
     snapshot: Snapshot
     changes: tuple[Change, ...]
     joined: bool
+    events: Sequence[RawEvent] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ _MANY = 64
 
 
 def apply(
-    snapshot: Snapshot, events: Sequence[RawEvent], revision: int, prefix_length: int
+    snapshot: Snapshot, events: Sequence[RawEvent], revision: int, prefix_length: int, *, joined: bool = False
 ) -> tuple[Snapshot, tuple[Change, ...]]:
-    """The events of one revision. ``prefix_length``: bytes before ``state/`` in every key."""
+    """The events of one revision. ``prefix_length``: bytes before ``state/`` in every key. ``joined``: of several."""
     draft = Draft(snapshot.tables, snapshot.known_owner_counts)
     if len(events) > _MANY:
         draft.empty_policies(_removed_groups(events, prefix_length))
@@ -49,7 +49,7 @@ def apply(
         if before is not None or after is not None:  # else a delete of what was never there
             changed.append((place, before, after))
     new = snapshot.succeed(draft.tables, revision, draft.owner_counts)
-    return new, tuple([Change(place, before, after, snapshot, new, False) for place, before, after in changed])
+    return new, tuple([Change(place, before, after, snapshot, new, joined) for place, before, after in changed])
 
 
 def _removed_groups(events: Sequence[RawEvent], prefix_length: int) -> dict[tuple[Any, Any], set[Any]]:

@@ -3,6 +3,7 @@
 etcd ends an answer at the end of a revision, unless it had to split one for its size: then all parts but
 the last say ``fragment``. So a revision is complete when an event of a later one follows, or an answer
 without ``fragment`` ends. The header plays no part: during catch-up it is newer than the events (danger 3).
+What an agent joined (`Relayed`) is one step to the header's revision, whatever revisions its records are of.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from etcdmeta.records.transaction import RawEvent, RawWatchResponse
+from etcdmeta.records.transaction import RawEvent, RawWatchResponse, Relayed
 
 
 class Revision(NamedTuple):
@@ -19,6 +20,7 @@ class Revision(NamedTuple):
 
     number: int
     events: Sequence[RawEvent]
+    joined: bool = False
 
 
 class Disordered(Exception):
@@ -41,6 +43,11 @@ class Assembly:
 
     def add(self, response: RawWatchResponse) -> None:
         """Make ready what this answer completes, in order. Raises `Disordered`."""
+        if isinstance(response, Relayed) and response.joined:
+            self._finish()
+            self.ready.append(Revision(response.header.revision, response.events, joined=True))
+            self.ready_events += len(response.events)
+            return
         if self._events:
             self._parts += 1
         for event in response.events:

@@ -83,7 +83,8 @@ class Follower:
     @property
     def state(self) -> FollowerState:
         """How far the picture can be trusted."""
-        return state_of(self.phase, self._machine.standing)
+        state = state_of(self.phase, self._machine.standing)
+        return FollowerState.STALE if state is FollowerState.LIVE and not self._machine.source.live else state
 
     @property
     def phase(self) -> Phase:
@@ -98,7 +99,8 @@ class Follower:
     @property
     def problem(self) -> EtcdMetaError | None:
         """The gravest: the stored world's, then an unaccepted restore, then the connection's."""
-        return self._machine.world_problem or self._picture.restored or self._machine.link_problem
+        machine = self._machine
+        return machine.world_problem or self._picture.restored or machine.source.problem or machine.link_problem
 
     @property
     def abandoned(self) -> Snapshot | None:

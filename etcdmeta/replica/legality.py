@@ -43,8 +43,13 @@ def is_advisory(key: bytes) -> bool:
     return key.startswith(_ADVISORY) and keys.locate(key)[0] in keys.ADVISORY
 
 
-def examine(events: Sequence[RawEvent], mark: GenerationMark | None, prefix_length: int) -> Ruling:
-    """``events`` are all of one revision, ``mark`` the published generation, None before the first commit."""
+def examine(
+    events: Sequence[RawEvent], mark: GenerationMark | None, prefix_length: int, *, joined: bool = False
+) -> Ruling:
+    """``events`` are all of one revision, ``mark`` the published generation, None before the first commit.
+
+    ``joined``: of several revisions, bridged by an agent, which has seen that each of them is legal.
+    """
     commits: list[RawKeyValue] = []
     records = 0
     for event in events:
@@ -65,13 +70,13 @@ def examine(events: Sequence[RawEvent], mark: GenerationMark | None, prefix_leng
     if len(commits) != 1:
         first = next(k for k in (e.kv.key[prefix_length:] for e in events) if not is_advisory(k))
         return Ruling(Legality.FOREIGN, f"{_text(first)} changed with {len(commits)} puts of the generation")
-    return _succession(commits[0], mark)
+    return _succession(commits[0], mark, joined=joined)
 
 
-def _succession(commit: RawKeyValue, mark: GenerationMark | None) -> Ruling:
+def _succession(commit: RawKeyValue, mark: GenerationMark | None, *, joined: bool) -> Ruling:
     """The generation's version counts commits without gaps."""
     last = mark.version if mark else 0
-    if commit.version != last + 1:
+    if commit.version <= last if joined else commit.version != last + 1:
         return Ruling(Legality.GAP, f"generation {commit.version} of this life follows {last}")
     if mark is not None and commit.create_revision != mark.create_revision:
         return Ruling(Legality.GAP, f"the generation was created anew at revision {commit.create_revision}")

@@ -15,6 +15,7 @@ from etcdmeta.errors import Unavailable
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
 from etcdmeta.records.keys import Kind, prefix_end
+from etcdmeta.records.transaction import RawEvent
 from etcdmeta.replica import actions, advisory
 from etcdmeta.replica.actions import Action
 from etcdmeta.replica.changes import Change
@@ -110,9 +111,11 @@ class Link:
         deadline = pending.sent_at + timeout
         self.out.append(actions.Read(number, self.endpoint, self._prefix + key, deadline, revision, end))
 
-    def publish(self, snapshot: Snapshot, changes: tuple[Change, ...], *, joined: bool) -> None:
+    def publish(
+        self, snapshot: Snapshot, changes: tuple[Change, ...], *, joined: bool, events: Sequence[RawEvent] = ()
+    ) -> None:
         """Hand a picture out; new ones in quarantine are news of their own (danger 13)."""
-        self.out.append(actions.Publish(snapshot, changes, joined))
+        self.out.append(actions.Publish(snapshot, changes, joined, events))
         unreadable = len(snapshot.unreadable)
         if unreadable > self.counters.unreadable:
             last = list(snapshot.unreadable)[-1].decode("ascii", "backslashreplace")

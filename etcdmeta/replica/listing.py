@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
 from etcdmeta.records.decoding import group_facts
 from etcdmeta.records.keys import Kind, Place
+from etcdmeta.records.transaction import DELETE_EVENT, PUT_EVENT, Event, KeyValue
 from etcdmeta.replica.changes import Change
 from etcdmeta.replica.draft import FLAT, PER_DATABASE
 
@@ -22,6 +23,26 @@ def diff(old: Snapshot, new: Snapshot) -> tuple[Change, ...]:
         if before.get(place) != after.get(place)
     ]
     return tuple(sorted(changes, key=_rank))
+
+
+def events_between(changes: Iterable[Change], snapshot: Snapshot, prefix: bytes) -> tuple[Event, ...]:
+    """What a difference that leads to ``snapshot`` would look like on a watch. Keys are absolute."""
+    return tuple(_event(change, snapshot, prefix) for change in changes)
+
+
+def _event(change: Change, snapshot: Snapshot, prefix: bytes) -> Event:
+    _, row = change.rows
+    key = prefix + key_of(change.place)
+    if row is None:
+        return Event(DELETE_EVENT, KeyValue(key, b"", 0, snapshot.revision, 0))
+    mark = snapshot.generation_mark
+    version = mark.version if mark is not None and change.place[0] is Kind.GENERATION else 1
+    return Event(PUT_EVENT, KeyValue(key, row[0], row[2], row[1], version))
+
+
+def key_of(place: Place) -> bytes:
+    """The relative key of a place; what is held in quarantine has no other place than its key."""
+    return str(place[1][0]).encode("latin-1") if place[0] is Kind.OTHER else keys.render(place)
 
 
 def _rank(change: Change) -> tuple[int, int]:
@@ -39,8 +60,7 @@ def listing(snapshot: Snapshot) -> list[tuple[bytes, bytes, int, int]]:
     """
     rows = []
     for place, row in _places(snapshot):
-        key = str(place[1][0]).encode("latin-1") if place[0] is Kind.OTHER else keys.render(place)
-        rows.append((key, row[0], row[1], row[2]))
+        rows.append((key_of(place), row[0], row[1], row[2]))
     return sorted(rows)
 
 

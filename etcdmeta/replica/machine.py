@@ -19,6 +19,7 @@ from etcdmeta.replica.link import Link, Pending, Purpose
 from etcdmeta.replica.loader import Loader
 from etcdmeta.replica.picture import Accepted, Doubtful, Dropped, Picture, restored
 from etcdmeta.replica.proof import conclude
+from etcdmeta.replica.source import Source
 from etcdmeta.replica.states import TRUSTING, UNCONNECTED, Phase, Standing
 from etcdmeta.replica.vigil import Vigil
 
@@ -43,6 +44,7 @@ class Machine:
         self.proven_at: float | None = None
         self.world_problem: EtcdMetaError | None = None
         self.link_problem: EtcdMetaError | None = None
+        self.source = Source()
         self._link = link
         self._picture = picture
         self._config = config
@@ -71,12 +73,10 @@ class Machine:
     # --- connecting and leaving
 
     def on_started(self, _: inputs.Started) -> None:
-        """Once."""
         if self.phase is Phase.NEW:
             self._connect()
 
     def on_closed(self, _: inputs.Closed) -> None:
-        """For good."""
         self._disconnect()
         self.phase = Phase.CLOSED
 
@@ -86,6 +86,7 @@ class Machine:
             self._list_anew("distrust", item.reason)
 
     def _connect(self) -> None:
+        self.source = Source(self._link.endpoint)
         self._resumed = not self._must_list
         if self._must_list:
             self._enter(Phase.LISTING, self._config.page_timeout)
@@ -158,6 +159,7 @@ class Machine:
             return
         self._list_revision = self._list_revision or revision
         self._loader.add(item.page.kvs)
+        self.source.listed(item.page, self.now)
         self._enter(Phase.LISTING, self._config.page_timeout)
 
     def on_list_ended(self, item: inputs.ListEnded) -> None:
@@ -179,12 +181,10 @@ class Machine:
             self._prove(Phase.VERIFYING)
 
     def on_list_compacted(self, item: inputs.ListCompacted) -> None:
-        """Danger 1."""
         if self._link.is_current(item.request_id, self._link.list_id):
             self._list_anew("compactions", "the list's revision was compacted away before its last page")
 
     def on_list_failed(self, item: inputs.ListFailed) -> None:
-        """Try another member."""
         if self._link.is_current(item.request_id, self._link.list_id):
             self._leave(item.error)
 
@@ -200,6 +200,7 @@ class Machine:
         self._listing = None
         self._must_list = False
         self.world_problem = None
+        self.proven_at = self.source.listed_at or self.proven_at
         self._publish(outcome, joined=not first)
         self._open()
 
@@ -239,7 +240,6 @@ class Machine:
             self._leave(conclusion)
 
     def _judge(self, verdict: Verdict, header: RawHeader | None) -> None:
-        """The answer to `_prove`."""
         old = self._picture.snapshot
         if self._listing is not None:
             self._replace(self._listing, verdict)
@@ -257,7 +257,7 @@ class Machine:
         self._vigil = Vigil(self._config, self.now)
         self._assembly.ready_events = 0
         self._drain()
-        if self.phase is Phase.CATCHING_UP:
+        if self.phase is Phase.CATCHING_UP and self.source.live:
             self._probe()
 
     def _suspect(self, why: str) -> None:
@@ -280,6 +280,10 @@ class Machine:
                 self._list_anew("compactions", "the revision to resume from is compacted away")
             else:
                 self._leave(cancels.explain(response, self._link.endpoint))
+            return
+        self.source.heard(response, self.now)
+        if self.source.is_cut_off(self.now, self._config.stalled_after) and self._link.members > 1:
+            self._leave(self._link.unavailable("is cut off from etcd"))
             return
         if self.phase in TRUSTING:
             self._vigil.heard(self.now)
@@ -308,9 +312,10 @@ class Machine:
         """Publish what has come, revision by revision."""
         ready = self._assembly.ready
         while ready:
-            outcome = self._picture.advance(ready.popleft())
+            revision = ready.popleft()
+            outcome = self._picture.advance(revision)
             if isinstance(outcome, Accepted):
-                self._publish(outcome, joined=False)
+                self._publish(outcome, joined=revision.joined)
                 self._vigil.progressed(self.now)
             elif isinstance(outcome, Dropped):
                 self._link.counters.duplicates += outcome.events
@@ -320,8 +325,9 @@ class Machine:
             else:
                 self._give_up(outcome.problem)
                 return
-        if self._vigil.is_current(self._picture.mark_revision):
-            self.proven_at = self.now
+        relayed, published = self.source.relayed, self._picture.revision
+        if self.source.is_reached(published) if relayed else self._vigil.is_current(self._picture.mark_revision):
+            self.proven_at = self.source.proven_at(self.now) or self.proven_at
             self._follow()
 
     def _follow(self) -> None:
@@ -338,7 +344,7 @@ class Machine:
     def _publish(self, outcome: Accepted, *, joined: bool) -> None:
         if self.standing is Standing.EMPTY:
             self.standing = Standing.NEW
-        self._link.publish(outcome.snapshot, outcome.changes, joined=joined)
+        self._link.publish(outcome.snapshot, outcome.changes, joined=joined, events=outcome.events)
 
     # --- probes and time
 
@@ -372,7 +378,6 @@ class Machine:
             self._list_anew("divergences", f"{key.decode('ascii', 'backslashreplace')} differs from a list")
 
     def on_tick(self, _: inputs.Tick) -> None:
-        """Whatever is due by now."""
         if self.phase in TRUSTING:
             self._keep_watch()
         elif self.phase is Phase.IDLE and self.now >= self._due:

@@ -9,11 +9,13 @@ ids that were in use in it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from etcdmeta.errors import ClusterRestored, EtcdMetaError
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.model.tables import GenerationMark
+from etcdmeta.records.transaction import RawEvent
 from etcdmeta.replica.apply import apply
 from etcdmeta.replica.assembly import Revision
 from etcdmeta.replica.changes import Change
@@ -28,6 +30,7 @@ class Accepted(NamedTuple):
 
     snapshot: Snapshot
     changes: tuple[Change, ...]
+    events: Sequence[RawEvent] = ()
 
 
 class Dropped(NamedTuple):
@@ -90,19 +93,23 @@ class Picture:
         old = self.snapshot
         if old is None or revision.number <= old.revision:
             return Dropped(len(revision.events))
-        legality, why = examine(revision.events, old.generation_mark, self._prefix_length)
+        legality, why = examine(
+            revision.events, old.generation_mark, self._prefix_length, joined=revision.joined
+        )
         if legality is Legality.DESTROYED:
             return Impossible(destroyed())
         if legality is not Legality.LEGAL:
             return Doubtful(_DOUBTS[legality], f"revision {revision.number}: {why}")
-        new, changes = apply(old, revision.events, revision.number, self._prefix_length)
+        new, changes = apply(
+            old, revision.events, revision.number, self._prefix_length, joined=revision.joined
+        )
         if new.tables.cluster is not old.tables.cluster or new.tables.generation is None:
             problem = self._problem(new)
             if problem is not None:
                 return Impossible(problem)
             self._watch_for_acceptance(old, new)
         self.snapshot = new
-        return Accepted(new, changes)
+        return Accepted(new, changes, () if revision.joined else revision.events)
 
     def problem_with(self, listing: Snapshot) -> EtcdMetaError | None:
         """Why a list cannot be published, whatever it continues."""

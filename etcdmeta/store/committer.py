@@ -22,15 +22,20 @@ import threading
 import time
 from collections.abc import Sequence
 
+from etcdmeta.commands.guard import RaiseLedgerFloor
 from etcdmeta.commands.plan import IdsWanted, Plan
 from etcdmeta.consensus.protocol import Strategy
 from etcdmeta.errors import ConflictPersists, EtcdMetaError, OutcomeUnknown, Unavailable, WaitTimedOut
 from etcdmeta.model.snapshot import Snapshot
+from etcdmeta.records import keys
+from etcdmeta.records.decoding import decode_secret
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.store.clock import Clock
 from etcdmeta.store.ids import IdReserver
 from etcdmeta.store.leader import Leader, Picture, outcome_of
-from etcdmeta.store.operations import Operation, Outcome, operation_time
+from etcdmeta.store.operations import Operation, Outcome, new_operation_id, operation_time
+from etcdmeta.store.passwords import UNKNOWN_USER, verify
+from etcdmeta.store.pruning import prunable, prune
 from etcdmeta.store.requests import (
     Answer,
     Behind,
@@ -56,6 +61,8 @@ class Committer:
     """Thread-safe. ``clock`` gives nanoseconds since 1970, for the plans."""
 
     def __init__(self, strategy: Strategy, keyspace: Keyspace, picture: Picture, clock: Clock) -> None:
+        self._strategy = strategy
+        self._keyspace = keyspace
         self._picture = picture
         self._clock = clock
         self._ids = IdReserver(strategy, keyspace)
@@ -66,6 +73,37 @@ class Committer:
     @property
     def resolver(self) -> Resolver:
         return self._leader.resolver
+
+    def outcome(self, operation_id: str, deadline: float) -> Outcome | None:
+        entry = self.resolver.conclude(operation_id, deadline=deadline)
+        if entry is None:
+            raise OutcomeUnknown(
+                f"the ledger has nothing of operation {operation_id}",
+                operation_id=operation_id,
+                value=operation_id,
+                rule="absence proves nothing: it may still be on its way, or be older than the ledger",
+                remedy="ask again, or execute the same command under the same id",
+            )
+        if entry.void:
+            return None
+        base = cluster.generation_base if (cluster := self._picture.snapshot().cluster) else 0
+        generation = self.resolver.generation_at(entry.revision, base=base, deadline=deadline)
+        return Outcome(operation_id, generation, entry.revision, entry.changed, entry.result, entry.summary)
+
+    def verify_password(self, name: str, password: str, deadline: float) -> bool:
+        user = self._picture.prove(deadline).find_user(name)
+        if user is None:
+            return verify(password, UNKNOWN_USER)
+        kvs = self._strategy.read(self._keyspace.absolute(keys.secret(user.id)), deadline=deadline).kvs
+        return verify(password, decode_secret(kvs[0].value) if kvs else UNKNOWN_USER)
+
+    def prune(self, actor: str, deadline: float) -> int:
+        old = prunable(self._strategy, self._keyspace, self._clock.now() - LEDGER_REACH, deadline)
+        if not old:
+            return 0
+        raising = RaiseLedgerFloor(floor=old[-1].revision + 1)
+        self.run([Operation(new_operation_id(), raising, actor, self._clock.now())], deadline)
+        return prune(self._strategy, self._keyspace, self._picture.snapshot(), old, deadline)
 
     def preview(self, operation: Operation, snapshot: Snapshot, deadline: float) -> Plan:
         """What an operation would check and write on that picture; nothing is written, and no id is taken."""
@@ -128,17 +166,24 @@ class Committer:
                 raise self._given_up(request, answer)
 
     def _look_up(self, request: Request) -> Settled | None:
-        """An id from outside may have run before: its entries first, linearizably."""
-        operation = request.operations[0]
+        """Ids from outside may have run before: their entries first, linearizably."""
         request.voids.clear()
-        for entry in self.resolver.look_up(operation.id, deadline=request.deadline):
-            if not entry.void:
-                answer = self._leader.by_entries(request, [entry], self._picture.prove(request.deadline))
+        found = [self.resolver.look_up(o.id, deadline=request.deadline) for o in request.operations]
+        while True:
+            of_attempt = [entries[request.attempt] for entries in found if len(entries) > request.attempt]
+            if not of_attempt:
+                break
+            if len(of_attempt) < len(found):
+                # They commit together, so only some have an entry where somebody concluded one of them as void.
+                of_attempt = list(self.resolver.settle([request], self._closing)[0])
+            if not any(entry.void for entry in of_attempt):
+                answer = self._leader.by_entries(request, of_attempt, self._picture.prove(request.deadline))
                 if isinstance(answer, Failed):
                     raise answer.error
                 return answer if isinstance(answer, Settled) else None
-            request.voids.append((entry.revision,))
-        self._refuse_too_old(operation)
+            request.voids.append(tuple(entry.revision for entry in of_attempt))
+        for operation in request.operations:
+            self._refuse_too_old(operation)
         return None
 
     def _refuse_too_old(self, operation: Operation) -> None:

@@ -102,7 +102,7 @@ class Driver:
         self._wake_at = float("inf")
         self._clock = threading.Thread(target=self._keep_time, name="etcdmeta-clock", daemon=True)
         self.waiters = RevisionWaiters()
-        self.listeners = Listeners()
+        self.listeners = Listeners(keyspace.prefix)
         if self._snapshot is not None:
             self.waiters.wake(self._snapshot.revision)
             self.listeners.publish(self._snapshot, ())
@@ -247,10 +247,10 @@ class Driver:
 
     def _perform(self, action: actions.Action) -> None:
         match action:
-            case actions.Publish(snapshot, changes, _):
+            case actions.Publish(snapshot, changes, joined, events):
                 before, self._snapshot = self._snapshot, snapshot
                 restart = before is not None and before.position.epoch != snapshot.position.epoch
-                self.listeners.publish(snapshot, changes)
+                self.listeners.publish(snapshot, changes, joined, events)
                 # Last: who is woken waits for the GIL as long as this thread has anything left to do.
                 self.waiters.wake(snapshot.revision, restart=restart)
             case actions.WakeAt(moment):

@@ -10,14 +10,27 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from etcdmeta.model.snapshot import Snapshot
+from etcdmeta.records.transaction import RawEvent
 from etcdmeta.replica.changes import Change, Lagged
-from etcdmeta.replica.listing import diff
+from etcdmeta.replica.listing import diff, events_between
 from etcdmeta.store.waiters import seconds_until
 
 QUEUE_LIMIT = 10_000
 LOG_LIMIT = 4096
+
+
+class Publication(NamedTuple):
+    """One step of the picture. ``events`` as a watch delivers them, with absolute keys: all of one revision, or, where
+    the step is ``joined``, the difference to the picture before; none of a first picture."""
+
+    snapshot: Snapshot
+    changes: tuple[Change, ...]
+    joined: bool
+    events: Sequence[RawEvent]
 
 
 class Listener:
@@ -62,14 +75,31 @@ class Listener:
 class Listeners:
     """All listeners of one store. The publisher calls `publish`, under the lock that orders publications."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: bytes = b"") -> None:
+        self._prefix = prefix
+        self._taps: tuple[Callable[[Publication], None], ...] = ()
         self._mutex = threading.Lock()
         self._listeners: set[Listener] = set()
         self._log: deque[Change] = deque(maxlen=LOG_LIMIT)
         self._log_from: Snapshot | None = None
         self._current: Snapshot | None = None
 
-    def publish(self, snapshot: Snapshot, changes: tuple[Change, ...]) -> None:
+    def tap(self, callback: Callable[[Publication], None]) -> Callable[[], None]:
+        """Hear of every publication, in order, from the current picture on; what ends it."""
+        with self._mutex:
+            self._taps = (*self._taps, callback)
+            if self._current is not None:
+                callback(Publication(self._current, (), False, ()))
+
+        def end() -> None:
+            with self._mutex:
+                self._taps = tuple(each for each in self._taps if each is not callback)
+
+        return end
+
+    def publish(
+        self, snapshot: Snapshot, changes: tuple[Change, ...], joined: bool = False, events: Sequence[RawEvent] = ()
+    ) -> None:
         news = tuple(change for change in changes if not change.is_index)
         with self._mutex:
             if self._log_from is None:
@@ -81,6 +111,12 @@ class Listeners:
             else:
                 self._log.extend(news)
             self._current = snapshot
+            if self._taps:
+                if joined:
+                    events = events_between(changes, snapshot, self._prefix)
+                publication = Publication(snapshot, changes, joined, events)
+                for tap in self._taps:
+                    tap(publication)
             if news:
                 for listener in self._listeners:
                     listener.offer(snapshot, news)

@@ -7,33 +7,30 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from etcdmeta.commands.guard import AcceptRestore, RaiseLedgerFloor, SetReadOnly
+from etcdmeta.commands.guard import AcceptRestore, SetReadOnly
 from etcdmeta.commands.plan import Command, Plan
 from etcdmeta.consensus.protocol import MemberStatus, Strategy
-from etcdmeta.errors import EtcdMetaError, OutcomeUnknown, TooStale, Unavailable, WaitTimedOut
+from etcdmeta.errors import EtcdMetaError, TooStale, Unavailable, WaitTimedOut
 from etcdmeta.model.snapshot import Snapshot
-from etcdmeta.records import keys
-from etcdmeta.records.decoding import decode_secret
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.replica.changes import Change, Lagged
 from etcdmeta.replica.config import FollowerConfig
 from etcdmeta.replica.states import FollowerState
 from etcdmeta.store.batch import Batch
 from etcdmeta.store.clock import Clock, SystemClock
+from etcdmeta.store.commits import Commits
 from etcdmeta.store.committer import Committer
 from etcdmeta.store.driver import Driver, Freshness
 from etcdmeta.store.history import HistoryEntry, read_history
-from etcdmeta.store.listeners import Listener
+from etcdmeta.store.listeners import Listener, Publication
 from etcdmeta.store.opening import open_strategy
 from etcdmeta.store.operations import Operation, Outcome, new_operation_id, operation_time
-from etcdmeta.store.passwords import UNKNOWN_USER, verify
-from etcdmeta.store.pruning import prunable, prune
+from etcdmeta.store.peers import ask_peers
 from etcdmeta.store.restore import acceptance, read_counters
 from etcdmeta.store.shortcuts import Shortcuts
 
@@ -81,7 +78,7 @@ class MetaStore(Shortcuts):
         self._keyspace = keyspace
         cache = None if cache_file is None else Path(cache_file)
         self._driver = Driver(strategy, keyspace, follower, cache)
-        self._committer = Committer(strategy, keyspace, self._driver, self._clock)
+        self._commits: Commits = Committer(strategy, keyspace, self._driver, self._clock)
         self._driver.start()
 
     @classmethod
@@ -129,7 +126,7 @@ class MetaStore(Shortcuts):
 
     def close(self) -> None:
         """End all threads and connections. What is being committed is settled first, or given up as unknown."""
-        self._committer.close()
+        self._commits.close()
         self._driver.close()
 
     def __enter__(self) -> Self:
@@ -148,6 +145,20 @@ class MetaStore(Shortcuts):
     @property
     def cluster_name(self) -> str:
         return self._keyspace.cluster
+
+    @property
+    def keyspace(self) -> Keyspace:
+        """Where the cluster's keys are."""
+        return self._keyspace
+
+    @property
+    def strategy(self) -> Strategy:
+        """The way to etcd, for who serves it to others; the store closes it."""
+        return self._strategy
+
+    def counters(self) -> dict[str, int]:
+        """What the follower met, by name, since the start."""
+        return self._driver.counters()
 
     def snapshot(self) -> Snapshot:
         """The newest picture that this store has: from memory, immutable, as old as `freshness` says.
@@ -239,6 +250,15 @@ class MetaStore(Shortcuts):
         listener, missed = self._driver.listeners.subscribe(since)
         return self._listen(listener, missed, timeout)
 
+    def tap(self, callback: Callable[[Publication], None]) -> Callable[[], None]:
+        """Hear of each new picture with the raw events that led to it, from the current one on; what ends it.
+
+        For who hands the picture on. The callback runs in the thread that publishes, under the lock that orders
+        publications: it must be quick, and raise nothing.
+        """
+        self._driver.check_open()
+        return self._driver.listeners.tap(callback)
+
     def _listen(self, listener: Listener, missed: Sequence[Change], timeout: float | None) -> Iterator[Change | Lagged]:
         try:
             yield from missed
@@ -261,6 +281,16 @@ class MetaStore(Shortcuts):
         """
         return self._run((command,), timeout, operation_id)[0]
 
+    def submit(self, operations: Sequence[Operation], *, timeout: float | None = None) -> tuple[Outcome, ...]:
+        """Commit somebody else's operations, with their ids and actors, in one transaction.
+
+        Those that are ``external`` are looked up in the ledger first. Raises what `execute` raises.
+        """
+        self._driver.check_open()
+        for operation in operations:
+            operation_time(operation.id)
+        return self._commits.run(operations, self._deadline(timeout)) if operations else ()
+
     def execute_all(self, commands: Sequence[Command], *, timeout: float | None = None) -> tuple[Outcome, ...]:
         """Several commands in one transaction, each on the picture that the one before leaves: all or nothing.
 
@@ -279,7 +309,7 @@ class MetaStore(Shortcuts):
         """
         deadline = self._deadline(timeout)
         operation = Operation(new_operation_id(), command, self._actor, self._clock.now())
-        return self._committer.preview(operation, self._driver.prove(deadline), deadline)
+        return self._commits.preview(operation, self._driver.prove(deadline), deadline)
 
     def outcome(self, operation_id: str, *, timeout: float | None = None) -> Outcome | None:
         """How an operation ended; None: whatever was sent of it until now is proven not committed, for ever.
@@ -288,33 +318,14 @@ class MetaStore(Shortcuts):
         it: it may still be on its way.
         """
         operation_time(operation_id)
-        deadline = self._deadline(timeout)
-        entry = self._committer.resolver.conclude(operation_id, deadline=deadline)
-        if entry is None:
-            raise OutcomeUnknown(
-                f"the ledger has nothing of operation {operation_id}",
-                operation_id=operation_id,
-                value=operation_id,
-                rule="absence proves nothing: it may still be on its way, or be older than the ledger",
-                remedy="ask again, or execute the same command under the same id",
-            )
-        if entry.void:
-            return None
-        base = cluster.generation_base if (cluster := self._driver.snapshot().cluster) else 0
-        generation = self._committer.resolver.generation_at(entry.revision, base=base, deadline=deadline)
-        return Outcome(operation_id, generation, entry.revision, entry.changed, entry.result, entry.summary)
+        return self._commits.outcome(operation_id, self._deadline(timeout))
 
     def verify_password(self, name: str, password: str, *, timeout: float | None = None) -> bool:
         """Whether that is the user's password: one linearizable read of its hash, which no cache holds.
 
         An unknown user takes as long as a known one, and is False. Raises `Unavailable`.
         """
-        user = self.read_consistent(timeout).find_user(name)
-        if user is None:
-            return verify(password, UNKNOWN_USER)
-        key = self._keyspace.absolute(keys.secret(user.id))
-        kvs = self._strategy.read(key, deadline=self._deadline(timeout)).kvs
-        return verify(password, decode_secret(kvs[0].value) if kvs else UNKNOWN_USER)
+        return self._commits.verify_password(name, password, self._deadline(timeout))
 
     # --- upkeep and repairs
 
@@ -323,12 +334,7 @@ class MetaStore(Shortcuts):
 
         First the floor in the guard is raised, then the entries go, oldest first: interrupted, the same call goes on.
         """
-        deadline = self._deadline(timeout)
-        old = prunable(self._strategy, self._keyspace, self._clock.now(), deadline)
-        if not old:
-            return 0
-        self.execute(RaiseLedgerFloor(floor=old[-1].revision + 1), timeout=timeout)
-        return prune(self._strategy, self._keyspace, self._driver.snapshot(), old, deadline)
+        return self._commits.prune(self._actor, self._deadline(timeout))
 
     def accept_restore(self, *, id_margin: int = 0, generation: int = 0, timeout: float | None = None) -> Outcome:
         """Take what a restored etcd holds as the world from now on: a new epoch, and writes are allowed again.
@@ -365,26 +371,13 @@ class MetaStore(Shortcuts):
 
     def members(self, *, timeout: float | None = None) -> dict[str, MemberStatus | EtcdMetaError]:
         """What each endpoint's member says of itself, or why it does not. All are asked at once."""
-        deadline = self._deadline(timeout)
-
-        def ask(endpoint: str) -> MemberStatus | EtcdMetaError:
-            try:
-                return self._strategy.status(endpoint, deadline=deadline)
-            except EtcdMetaError as error:
-                return error
-
-        endpoints = self._strategy.endpoints
-        with ThreadPoolExecutor(len(endpoints), thread_name_prefix="etcdmeta-status") as pool:
-            return dict(zip(endpoints, pool.map(ask, endpoints), strict=True))
+        return ask_peers(self._strategy, self._deadline(timeout))
 
     # --- for the shortcuts
 
     def _run(
         self, commands: Sequence[Command], timeout: float | None, operation_id: str | None
     ) -> tuple[Outcome, ...]:
-        self._driver.check_open()
-        if operation_id is not None:
-            operation_time(operation_id)
         now = self._clock.now()
         # In order: they are committed at one revision, and the history goes by revision and id.
         ids = sorted(new_operation_id() for _ in commands) if operation_id is None else [operation_id]
@@ -392,7 +385,7 @@ class MetaStore(Shortcuts):
             Operation(own_id, command, self._actor, now, operation_id is not None)
             for own_id, command in zip(ids, commands, strict=True)
         ]
-        return self._committer.run(operations, self._deadline(timeout))
+        return self.submit(operations, timeout=timeout)
 
     def _deadline(self, timeout: float | None) -> float:
         return time.monotonic() + (self._timeout if timeout is None else timeout)

@@ -16,7 +16,6 @@ from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.transaction import Compare, Delete, Transaction
-from etcdmeta.store.committer import LEDGER_REACH
 from etcdmeta.store.ledger import decode_entry
 
 KEPT_ENTRIES = 50_000
@@ -30,15 +29,15 @@ class Old(NamedTuple):
     revision: int
 
 
-def prunable(strategy: Strategy, keyspace: Keyspace, now: int, deadline: float) -> list[Old]:
-    """The entries that may go, oldest first. ``now``: nanoseconds since 1970. Raises what the strategy raises."""
+def prunable(strategy: Strategy, keyspace: Keyspace, before: int, deadline: float) -> list[Old]:
+    """The entries of ``before`` (nanoseconds since 1970) that may go, oldest first. Raises what the strategy raises."""
     start, end = (keyspace.absolute(key) for key in keys.LEDGER_SPAN)
     kvs = [kv for page in strategy.list(start, end, deadline=deadline) for kv in page.kvs]
     kvs.sort(key=lambda kv: kv.mod_revision)
     old = []
     for kv in kvs[: max(0, len(kvs) - KEPT_ENTRIES)]:
         entry = decode_entry(kv)
-        if entry.time < now - LEDGER_REACH and not entry.lasting:
+        if entry.time < before and not entry.lasting:
             old.append(Old(kv.key, kv.mod_revision))
     return old
 

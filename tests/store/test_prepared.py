@@ -79,7 +79,7 @@ class Queue:
             wait_until(lambda: self._strategy.commits == 1, "the first is under way")
         else:
             self._waiting += 1
-            turns = self.store._committer._turns
+            turns = self.store._commits._turns
             wait_until(lambda: len(turns._queue) == self._waiting, "the others wait")
         return future
 
