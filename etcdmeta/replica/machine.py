@@ -200,7 +200,7 @@ class Machine:
         self._listing = None
         self._must_list = False
         self.world_problem = None
-        self.proven_at = self.source.listed_at or self.proven_at
+        self.proven_at = self.source.listed_at(self.proven_at)
         self._publish(outcome, joined=not first)
         self._open()
 
@@ -327,7 +327,7 @@ class Machine:
                 return
         relayed, published = self.source.relayed, self._picture.revision
         if self.source.is_reached(published) if relayed else self._vigil.is_current(self._picture.mark_revision):
-            self.proven_at = self.source.proven_at(self.now) or self.proven_at
+            self.proven_at = self.source.proven_at(self.now, self.proven_at)
             self._follow()
 
     def _follow(self) -> None:

@@ -56,14 +56,13 @@ class Source:
         """Whether a picture at that revision is all that the agent has."""
         return self._revision is not None and revision >= self._revision
 
-    def proven_at(self, now: float) -> float | None:
-        """Since when the picture is known to have been current, where everything heard is in it; None: never."""
-        return self._proven_at if self.relayed else now
+    def proven_at(self, now: float, before: float | None) -> float | None:
+        """When the picture was last proven current, where everything heard is in it; ``before``: as known until now."""
+        return self.listed_at(before) if self.relayed else now
 
-    @property
-    def listed_at(self) -> float | None:
-        """What an agent's list says of itself; None: etcd's own, or never proven."""
-        return self._proven_at
+    def listed_at(self, before: float | None) -> float | None:
+        """The same by what an agent has said, where it said anything."""
+        return before if self._proven_at is None else self._proven_at
 
     def is_cut_off(self, now: float, patience: float) -> bool:
         """Whether the agent has been without etcd for so long that another is worth asking."""

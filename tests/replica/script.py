@@ -20,6 +20,10 @@ What the follower is told::
     watch cancelled compacted     … `watch cancelled permission denied`, and any other reason; `watch refused …`:
                                   the same in the created answer
     watch backwards 3-4           out of order
+    relay created                 an agent accepted the watch; `relay created cut off`: it has no etcd itself
+    relay 3-5                     an agent hands these revisions on; `relay 3-5 joined`: as one step
+    relay beat 7                  its heartbeat: its picture, at the newest revision, is 7 s old; `relay beat 7 cut off`
+    list relayed 7                the whole answer to the list, from an agent whose picture is 7 s old
     break                         the stream ends with an error
     old …                         any of `list`, `read`, `watch …`, `break`, for the one that was given up last
     follow                        start, and whatever it takes, until nothing is open any more
@@ -39,7 +43,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from etcdmeta.errors import PermissionDenied, Unavailable
-from etcdmeta.records.transaction import Event, Header, ReadResult, WatchResponse
+from etcdmeta.records.transaction import Event, Header, ReadResult, Relayed, WatchResponse
 from etcdmeta.replica import actions, inputs
 from etcdmeta.replica.config import FollowerConfig
 from etcdmeta.replica.follower import Follower
@@ -138,6 +142,10 @@ class Play:
                 self.tell(inputs.ListPage(number, page))
                 self._drop(self.lists, request)
                 self.tell(inputs.ListEnded(number))
+            case ["relayed", age]:
+                self.tell(inputs.ListPage(number, ReadResult(self.world.header, kvs, age=float(age))))
+                self._drop(self.lists, request)
+                self.tell(inputs.ListEnded(number))
             case ["page", n, "of", total]:
                 part = _part(kvs, int(n), int(total))
                 self.tell(inputs.ListPage(number, ReadResult(self.world.header, part)))
@@ -206,6 +214,25 @@ class Play:
             case [span, "part", n, "of", total]:
                 events = tuple(_part(list(self._events(span)), int(n), int(total)))
                 response = WatchResponse(header, events, fragment=n != total)
+            case _:
+                raise AssertionError(words)
+        self.tell(inputs.WatchAnswer(stream.stream_id, response))
+
+    def _relay(self, words: list[str], old: bool) -> None:
+        stream = self.old["open"] if old else self.streams[-1]
+        live = words[-2:] != ["cut", "off"]
+        words = words if live else words[:-2]
+        header = self.world.header
+        match words:
+            case ["created"]:
+                response = Relayed(header, 0.0, live, created=True)
+            case ["beat", age]:
+                response = Relayed(header, float(age), live)
+            case [span]:
+                response = Relayed(header, 0.0, live, tuple(self._events(span)))
+            case [span, "joined"]:
+                newest = {event.kv.key: event for event in self._events(span)}
+                response = Relayed(header, 0.0, live, tuple(newest.values()), joined=True)
             case _:
                 raise AssertionError(words)
         self.tell(inputs.WatchAnswer(stream.stream_id, response))
