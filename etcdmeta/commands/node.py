@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from etcdmeta.commands.cluster import InitCluster, found_cluster
+from etcdmeta.commands.identities import claim_identity, node_of_identity
 from etcdmeta.commands.plan import Command, Context, Plan, PlanBuilder, unchanged
 from etcdmeta.commands.quarantine import require_readable_groups
 from etcdmeta.errors import (
@@ -40,8 +41,9 @@ class AddNode(Command):
     of the node's identity, where both are known: another machine that took over the address is not the same
     node.
 
-    Compares: ``create(name/host/E)=0``, ``create(node/N)=0``; where no cluster is there yet, those of
-    `InitCluster`. Writes: ``name/host/E``, ``node/N`` (and the guard). Result: ``node_id``, ``cluster_id``.
+    Compares: ``create(name/host/E)=0``, ``create(node/N)=0``; with an identity, that no node has it
+    (`etcdmeta.commands.identities`); where no cluster is there yet, those of `InitCluster`. Writes: ``name/host/E``,
+    ``node/N`` (``name/identity/H``, and the guard). Result: ``node_id``, ``cluster_id``.
     Errors: `InvalidAddress`, `InvalidInput` (labels), `NodeExists`, `PrefixNotEmpty`.
     """
 
@@ -60,11 +62,19 @@ class AddNode(Command):
 
     def plan(self, context: Context) -> Plan:
         check_host(self.host)
-        _check_labels(self.labels)
+        check_labels(self.labels)
         snapshot = context.snapshot
         existing = snapshot.node_by_host(self.host)
         if existing is not None:
             return self._joined_before(existing, snapshot)
+        other = node_of_identity(snapshot, self.identity_hash) if self.identity_hash else None
+        if other is not None:
+            raise NodeExists(
+                f"node {other.id} at {other.host} has this identity",
+                value=self.host,
+                rule="no two nodes have the same identity",
+                remedy="a node that moved says so when its agent joins, or is given another host",
+            )
         builder = PlanBuilder()
         cluster_id = self.cluster_id if snapshot.cluster is None else snapshot.cluster.cluster_id
         if snapshot.cluster is None:
@@ -74,6 +84,8 @@ class AddNode(Command):
         builder.require_absent(keys.host_name(self.host)).require_absent(keys.node(node_id))
         builder.put(keys.host_name(self.host), encode_name_ref(node_id))
         builder.put(keys.node(node_id), encode(node))
+        if self.identity_hash:
+            claim_identity(builder, self.identity_hash, node_id)
         return builder.build(f"node {node_id} joined as {self.host}", {"node_id": node_id, "cluster_id": cluster_id})
 
     def _joined_before(self, node: Node, snapshot: Snapshot) -> Plan:
@@ -129,13 +141,10 @@ class UpdateNode(Command):
                 raise NodeExists(
                     f"{self.host} is node {other.id}", value=self.host, rule="no two nodes have the same host"
                 )
-            builder.require_modified(keys.host_name(node.host), snapshot.host_name_revision(node.host))
-            builder.require_absent(keys.host_name(self.host))
-            builder.delete(keys.host_name(node.host))
-            builder.put(keys.host_name(self.host), encode_name_ref(node.id))
+            move_host(builder, snapshot, node, self.host)
             update["host"] = self.host
         if self.labels is not None and dict(self.labels) != dict(node.labels):
-            _check_labels(self.labels)
+            check_labels(self.labels)
             update["labels"] = dict(self.labels)
         if self.state is not None and self.state != node.state:
             if self.state not in {NodeState.JOINED, NodeState.DRAINING}:
@@ -208,6 +217,13 @@ class FinishNodeRemoval(Command):
         return builder.build(f"removed node {node.id} ({node.host})", result)
 
 
+def move_host(builder: PlanBuilder, snapshot: Snapshot, node: Node, host: str) -> None:
+    """The keys of a node's old and new host, which no other node has; its own record is the caller's."""
+    builder.require_modified(keys.host_name(node.host), snapshot.host_name_revision(node.host))
+    builder.require_absent(keys.host_name(host))
+    builder.delete(keys.host_name(node.host)).put(keys.host_name(host), encode_name_ref(node.id))
+
+
 def _present(snapshot: Snapshot, node_id: int) -> Node:
     node = snapshot.node(node_id)
     if node.state == NodeState.REMOVED:
@@ -242,7 +258,7 @@ def _require_no_owners(snapshot: Snapshot, node: Node) -> None:
     )
 
 
-def _check_labels(labels: Mapping[str, str]) -> None:
+def check_labels(labels: Mapping[str, str]) -> None:
     """Raises `InvalidInput`."""
     if len(labels) > MOST_LABELS:
         raise InvalidInput(f"{len(labels)} labels", value=len(labels), rule=f"at most {MOST_LABELS} labels")

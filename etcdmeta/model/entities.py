@@ -16,7 +16,7 @@ from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
-from etcdmeta.model.durations import Duration
+from etcdmeta.model.durations import MINUTE, Duration
 from etcdmeta.model.owners import SERVING, NodeState, OwnerStatus, Privilege, SubscriptionMode
 
 Id = Annotated[int, Field(ge=0, lt=2**64)]
@@ -64,7 +64,10 @@ class Cluster(Record):
 
 
 class Node(Record):
-    """A database node. A removed one stays as a tombstone, so that its id is never used again."""
+    """A database node. A removed one stays as a tombstone, so that its id is never used again.
+
+    ``reports_liveness``: it said that it would, so that silence means down. ``joined_at`` 0: nobody said.
+    """
 
     id: Id
     host: str
@@ -72,6 +75,7 @@ class Node(Record):
     state: NodeState | str = NodeState.JOINED
     identity_hash: bytes = Field(default=b"", repr=False, exclude=True)
     reports_liveness: bool = False
+    joined_at: int = 0
 
     @property
     def takes_shards(self) -> bool:
@@ -209,8 +213,20 @@ class ShardGroup(Record):
         return self.model_copy(update={"shards": tuple(shard if s.id == shard.id else s for s in self.shards)})
 
 
+NEVER_PROVEN = 2**63 - 1
+"""As a picture's age in nanoseconds: it was never current."""
+FLAPPING_COUNT = 3
+FLAPPING_WINDOW = 10 * MINUTE
+"""A node that came back this often within this time (nanoseconds) is flapping."""
+
+
 class Liveness(Record):
-    """A node's sign of life, under its lease. Advisory: no plan depends on it without comparing its key."""
+    """A node's sign of life, under its lease. Advisory: no plan depends on it without comparing its key.
+
+    ``instance`` tells processes apart, ``since`` is when this one became live. ``generation`` and ``cache_age`` are
+    those of the node's own picture; an age of 0 is a current one. ``interruptions``: when the node came back after a
+    restart or a lost lease, the latest ones. ``lease_seconds``: how long the key outlives its last renewal, 0 unsaid.
+    """
 
     node_id: Id
     instance: int
@@ -220,6 +236,16 @@ class Liveness(Record):
     generation: int = 0
     cache_age: int = 0
     agent_address: str = ""
+    interruptions: tuple[int, ...] = ()
+    lease_seconds: int = 0
+
+    def recent_interruptions(self, now: int) -> int:
+        """How many lie within `FLAPPING_WINDOW` before ``now``."""
+        return sum(now - FLAPPING_WINDOW < time <= now for time in self.interruptions)
+
+    def is_flapping(self, now: int) -> bool:
+        """Whether it lost its lease, or was restarted, too often to be relied on."""
+        return self.recent_interruptions(now) >= FLAPPING_COUNT
 
 
 class Progress(Record):

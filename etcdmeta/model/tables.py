@@ -152,6 +152,7 @@ class Tables:
         "generation",
         "groups",
         "host_names",
+        "identity_names",
         "liveness",
         "nodes",
         "others",
@@ -168,6 +169,7 @@ class Tables:
         self.database_names: OverlayMap[str, Row] = OverlayMap.from_dict({})
         self.user_names: OverlayMap[str, Row] = OverlayMap.from_dict({})
         self.host_names: OverlayMap[str, Row] = OverlayMap.from_dict({})
+        self.identity_names: OverlayMap[str, Row] = OverlayMap.from_dict({})
         self.nodes: OverlayMap[int, Row] = OverlayMap.from_dict({})
         self.users: OverlayMap[int, Row] = OverlayMap.from_dict({})
         self.databases: OverlayMap[int, DatabaseTable] = OverlayMap.from_dict({})
@@ -186,6 +188,7 @@ class Tables:
         new.database_names = self.database_names
         new.user_names = self.user_names
         new.host_names = self.host_names
+        new.identity_names = self.identity_names
         new.nodes = self.nodes
         new.users = self.users
         new.databases = self.databases

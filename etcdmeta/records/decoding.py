@@ -84,6 +84,7 @@ _MESSAGES: dict[Kind, type[Message]] = {
     Kind.DATABASE_NAME: pb.NameRef,
     Kind.USER_NAME: pb.NameRef,
     Kind.HOST_NAME: pb.NameRef,
+    Kind.IDENTITY_NAME: pb.NameRef,
     Kind.POLICY_NAME: pb.NameRef,
     Kind.NODE: pb.Node,
     Kind.USER: pb.User,
@@ -137,6 +138,7 @@ class RecordDecoder:
             state=_STATES.get(m.state, m.state),
             identity_hash=m.identity_hash,
             reports_liveness=m.reports_liveness,
+            joined_at=m.joined_at,
         )
 
     def user(self, row: Row) -> User:
@@ -251,6 +253,8 @@ class RecordDecoder:
             generation=m.generation,
             cache_age=m.cache_age,
             agent_address=m.agent_address,
+            interruptions=tuple(m.interruptions),
+            lease_seconds=m.lease_seconds,
         )
 
     def progress(self, row: PlacedRow, shard_id: int, node_id: int) -> Progress:

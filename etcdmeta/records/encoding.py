@@ -61,7 +61,7 @@ def _fill_node(m: Any, n: Any) -> None:
     m.labels.clear()
     m.labels.update(n.labels)
     m.state = "" if n.state == NodeState.JOINED else str(n.state)
-    m.identity_hash, m.reports_liveness = n.identity_hash, n.reports_liveness
+    m.identity_hash, m.reports_liveness, m.joined_at = n.identity_hash, n.reports_liveness, n.joined_at
 
 
 def _fill_user(m: Any, u: Any) -> None:
@@ -93,6 +93,8 @@ def _fill_grant(m: Any, g: Any) -> None:
 def _fill_liveness(m: Any, v: Any) -> None:
     m.instance, m.since, m.version, m.host = v.instance, v.since, v.version, v.host
     m.generation, m.cache_age, m.agent_address = v.generation, v.cache_age, v.agent_address
+    m.interruptions[:] = v.interruptions
+    m.lease_seconds = v.lease_seconds
 
 
 def _set_optional(m: Any, name: str, value: int | None) -> None:

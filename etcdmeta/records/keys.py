@@ -59,6 +59,11 @@ def host_name(host: str) -> bytes:
     return b"state/name/host/" + encode_name(host)
 
 
+def identity_name(digest: str) -> bytes:
+    """Which node has an identity: ``digest`` is that of the identity's hash (`etcdmeta.commands.joining`)."""
+    return b"state/name/identity/" + encode_name(digest)
+
+
 def node(node_id: int) -> bytes:
     return b"state/node/%016x" % node_id
 
@@ -164,6 +169,7 @@ class Kind(StrEnum):
     DATABASE_NAME = "database name"
     USER_NAME = "user name"
     HOST_NAME = "host name"
+    IDENTITY_NAME = "identity name"
     NODE = "node"
     USER = "user"
     DATABASE = "database"
@@ -219,6 +225,8 @@ def locate(key: bytes) -> Place:
                 return Kind.USER_NAME, (decode_name(name),)
             case [b"state", b"name", b"host", name]:
                 return Kind.HOST_NAME, (decode_name(name),)
+            case [b"state", b"name", b"identity", name]:
+                return Kind.IDENTITY_NAME, (decode_name(name),)
             case [b"state", b"db", d, b"info"]:
                 return Kind.DATABASE, (_number(d),)
             case [b"state", b"db", d, b"name", name]:
@@ -258,6 +266,7 @@ _RENDERERS: dict[Kind, Callable[..., bytes]] = {
     Kind.DATABASE_NAME: database_name,
     Kind.USER_NAME: user_name,
     Kind.HOST_NAME: host_name,
+    Kind.IDENTITY_NAME: identity_name,
     Kind.NODE: node,
     Kind.USER: user,
     Kind.DATABASE: database_info,

@@ -16,7 +16,15 @@ from etcdmeta.records.keys import Kind, Place
 Action = Literal["created", "changed", "removed"]
 
 INDEXES = frozenset(
-    {Kind.GENERATION, Kind.DATABASE_NAME, Kind.USER_NAME, Kind.HOST_NAME, Kind.POLICY_NAME, Kind.OTHER}
+    {
+        Kind.GENERATION,
+        Kind.DATABASE_NAME,
+        Kind.USER_NAME,
+        Kind.HOST_NAME,
+        Kind.IDENTITY_NAME,
+        Kind.POLICY_NAME,
+        Kind.OTHER,
+    }
 )
 """Kinds that only help to find others, or that this version does not know: no news for a listener."""
 

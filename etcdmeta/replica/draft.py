@@ -25,6 +25,7 @@ FLAT: dict[Kind, str] = {
     Kind.DATABASE_NAME: "database_names",
     Kind.USER_NAME: "user_names",
     Kind.HOST_NAME: "host_names",
+    Kind.IDENTITY_NAME: "identity_names",
     Kind.NODE: "nodes",
     Kind.USER: "users",
     Kind.LIVENESS: "liveness",

@@ -153,7 +153,8 @@ def test_a_change_leaves_everything_else_the_same_object(book: Book) -> None:
     assert [i for i in range(2, GROUPS + 1) if new.groups[i] is not old.groups[i]] == []
     assert new.databases is old.databases, "neither its time nor its life has changed: no index has"
     assert new.shards is old.shards
-    for table in ("database_names", "user_names", "host_names", "nodes", "users", "liveness", "progress", "others"):
+    names = ("database_names", "user_names", "host_names", "identity_names")
+    for table in (*names, "nodes", "users", "liveness", "progress", "others"):
         assert getattr(new, table) is getattr(old, table)
     assert before.group(1).shards[0].owner(3) is None, "the picture before is what it was"
     assert now.group(1).shards[0].owner(3) is not None

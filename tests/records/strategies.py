@@ -87,6 +87,7 @@ RECORDS: dict[type[Record], st.SearchStrategy[Record]] = {
         state=st.sampled_from(NodeState) | words,
         identity_hash=st.binary(max_size=32),
         reports_liveness=st.booleans(),
+        joined_at=times,
     ),
     User: st.builds(User, id=ids, name=names, admin=st.booleans()),
     Database: st.builds(Database, id=ids, name=names, default_policy_id=ids),
@@ -120,6 +121,8 @@ RECORDS: dict[type[Record], st.SearchStrategy[Record]] = {
         generation=ids,
         cache_age=times,
         agent_address=words,
+        interruptions=st.lists(times, max_size=4).map(tuple),
+        lease_seconds=u32,
     ),
     Progress: st.builds(
         Progress,

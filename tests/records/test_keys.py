@@ -23,6 +23,7 @@ TABLE: list[tuple[bytes, bytes, Place]] = [
     (keys.database_name("metrics"), b"state/name/db/=metrics", (Kind.DATABASE_NAME, ("metrics",))),
     (keys.user_name("é/a"), b"state/name/user/=%C3%A9%2Fa", (Kind.USER_NAME, ("é/a",))),
     (keys.host_name("db-1:8088"), b"state/name/host/=db-1%3A8088", (Kind.HOST_NAME, ("db-1:8088",))),
+    (keys.identity_name("0aff"), b"state/name/identity/=0aff", (Kind.IDENTITY_NAME, ("0aff",))),
     (keys.node(A), b"state/node/" + HEX_A, (Kind.NODE, (A,))),
     (keys.user(D), b"state/user/" + HEX_D, (Kind.USER, (D,))),
     (keys.database_info(A), b"state/db/" + HEX_A + b"/info", (Kind.DATABASE, (A,))),
@@ -85,7 +86,9 @@ def test_what_no_cache_reads_lies_beside_state(key: bytes, expected: bytes) -> N
 
 places: st.SearchStrategy[Place] = st.one_of(
     st.sampled_from([(Kind.CLUSTER, ()), (Kind.GENERATION, ())]),
-    st.tuples(st.sampled_from([Kind.DATABASE_NAME, Kind.USER_NAME, Kind.HOST_NAME]), st.tuples(names)),
+    st.tuples(
+        st.sampled_from([Kind.DATABASE_NAME, Kind.USER_NAME, Kind.HOST_NAME, Kind.IDENTITY_NAME]), st.tuples(names)
+    ),
     st.tuples(st.sampled_from([Kind.NODE, Kind.USER, Kind.DATABASE, Kind.LIVENESS]), st.tuples(ids)),
     st.tuples(st.sampled_from([Kind.POLICY_NAME, Kind.QUERY]), st.tuples(ids, names)),
     st.tuples(st.sampled_from([Kind.GRANT, Kind.POLICY]), st.tuples(ids, ids)),

@@ -68,6 +68,7 @@ def records() -> Iterator[tuple[bytes, st.SearchStrategy[bytes]]]:
         host = encode(Node(id=node, host=f"h{node}:1"))
         yield keys.node(node), st.sampled_from([host, host + b"\x30\x01"])
         yield keys.host_name(f"h{node}:1"), reference
+        yield keys.identity_name(f"{node:064x}"), reference
         yield keys.live(node), text
         yield keys.progress(1, 1, 10, node), st.sampled_from([b"", b"\x08\x01"])
     for user in (1, 2):
@@ -133,7 +134,8 @@ def written(book: Book, revision: Iterable[tuple[bytes, bytes | None]]) -> list[
 def everything(snapshot: Snapshot) -> dict[str, Any]:
     """All that tables and indexes say, without regard to how they were made."""
     tables = snapshot.tables
-    flat = ("database_names", "user_names", "host_names", "nodes", "users", "liveness", "progress", "others")
+    names = ("database_names", "user_names", "host_names", "identity_names")
+    flat = (*names, "nodes", "users", "liveness", "progress", "others")
     return {
         "listing": listing(snapshot),
         "position": (snapshot.position, snapshot.generation, snapshot.generation_mark),

@@ -39,7 +39,7 @@ class NameRef(_message.Message):
     def __init__(self, id: _Optional[int] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("id", "host", "labels", "state", "identity_hash", "reports_liveness")
+    __slots__ = ("id", "host", "labels", "state", "identity_hash", "reports_liveness", "joined_at")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -53,13 +53,15 @@ class Node(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_HASH_FIELD_NUMBER: _ClassVar[int]
     REPORTS_LIVENESS_FIELD_NUMBER: _ClassVar[int]
+    JOINED_AT_FIELD_NUMBER: _ClassVar[int]
     id: int
     host: str
     labels: _containers.ScalarMap[str, str]
     state: str
     identity_hash: bytes
     reports_liveness: bool
-    def __init__(self, id: _Optional[int] = ..., host: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., state: _Optional[str] = ..., identity_hash: _Optional[bytes] = ..., reports_liveness: bool = ...) -> None: ...
+    joined_at: int
+    def __init__(self, id: _Optional[int] = ..., host: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., state: _Optional[str] = ..., identity_hash: _Optional[bytes] = ..., reports_liveness: bool = ..., joined_at: _Optional[int] = ...) -> None: ...
 
 class User(_message.Message):
     __slots__ = ("id", "name", "admin")
@@ -168,7 +170,7 @@ class Grant(_message.Message):
     def __init__(self, privilege: _Optional[str] = ...) -> None: ...
 
 class Liveness(_message.Message):
-    __slots__ = ("instance", "since", "version", "host", "generation", "cache_age", "agent_address")
+    __slots__ = ("instance", "since", "version", "host", "generation", "cache_age", "agent_address", "interruptions", "lease_seconds")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -176,6 +178,8 @@ class Liveness(_message.Message):
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     CACHE_AGE_FIELD_NUMBER: _ClassVar[int]
     AGENT_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    INTERRUPTIONS_FIELD_NUMBER: _ClassVar[int]
+    LEASE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     instance: int
     since: int
     version: str
@@ -183,7 +187,9 @@ class Liveness(_message.Message):
     generation: int
     cache_age: int
     agent_address: str
-    def __init__(self, instance: _Optional[int] = ..., since: _Optional[int] = ..., version: _Optional[str] = ..., host: _Optional[str] = ..., generation: _Optional[int] = ..., cache_age: _Optional[int] = ..., agent_address: _Optional[str] = ...) -> None: ...
+    interruptions: _containers.RepeatedScalarFieldContainer[int]
+    lease_seconds: int
+    def __init__(self, instance: _Optional[int] = ..., since: _Optional[int] = ..., version: _Optional[str] = ..., host: _Optional[str] = ..., generation: _Optional[int] = ..., cache_age: _Optional[int] = ..., agent_address: _Optional[str] = ..., interruptions: _Optional[_Iterable[int]] = ..., lease_seconds: _Optional[int] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("attempt", "bytes_done", "bytes_total", "bytes_per_second", "updated")
