@@ -1,7 +1,9 @@
 """The consensus strategy: what the store asks of whatever orders its commands.
 
 One protocol, several kinds: ``etcd`` (the members of an etcd cluster vote), ``local`` (one process, the same
-revisions, compares, compaction and failure words). Nothing above knows which kind runs.
+revisions, compares, compaction and failure words), ``agent`` (delegates to agents, which have one of the others).
+Nothing above knows which kind runs, but for the one place in the store that asks whether to plan itself, or to hand
+commands to a `Delegate`.
 
 All keys are absolute. ``deadline`` is an absolute time of ``time.monotonic()``, in seconds; no call is without one.
 Every failure is a typed error of `etcdmeta.errors`, except the one that only a transaction can have:
@@ -11,9 +13,12 @@ Every failure is a typed error of `etcdmeta.errors`, except the one that only a 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from etcdmeta.records.transaction import RawWatchResponse, ReadResult, Transaction, TxnResult
+
+if TYPE_CHECKING:
+    from etcdmeta.wire.pb import agent_pb2 as pb
 
 
 class Ambiguous(Exception):
@@ -93,10 +98,36 @@ class Strategy(Protocol):
 
     def revoke_lease(self, lease: int, *, deadline: float) -> None: ...
 
+    def peers(self, *, deadline: float) -> tuple[str, ...]:
+        """Where a node that joins finds those who vote: the client URLs in etcd's own member list, so that it
+        stays true when members change. Empty where nobody else can reach them."""
+
     def status(self, endpoint: str, *, deadline: float) -> MemberStatus: ...
 
     def close(self) -> None:
         """Ends streams and channels; leaves no thread."""
+
+
+@runtime_checkable
+class Delegate(Strategy, Protocol):
+    """A strategy that does not order commands itself: it hands them to agents, each as often as the caller says so.
+
+    `transact` is for liveness and progress alone here; all other transactions are `Defect`s.
+    """
+
+    def execute(self, request: pb.ExecuteRequest, *, deadline: float) -> pb.ExecuteResponse:
+        """Send once, to one agent. Raises the agent's own error, `Unavailable` where nothing was sent, and `Ambiguous`
+        where no answer came; the same ids may then be sent again."""
+
+    def conclude(self, request: pb.ConcludeRequest, *, deadline: float) -> pb.ConcludeResponse:
+        """How an operation ended; as the rest, to any agent that answers, repeated until the deadline."""
+
+    def verify_password(self, request: pb.VerifyPasswordRequest, *, deadline: float) -> pb.VerifyPasswordResponse: ...
+    def prune_ledger(self, request: pb.PruneLedgerRequest, *, deadline: float) -> pb.PruneLedgerResponse: ...
+    def join(self, request: pb.JoinRequest, *, deadline: float) -> pb.JoinResponse: ...
+    def leave(self, request: pb.LeaveRequest, *, deadline: float) -> pb.LeaveResponse: ...
+    def agent_status(self, endpoint: str, *, deadline: float) -> pb.StatusResponse:
+        """What one agent says of itself, its picture and its source."""
 
 
 class MemberStatus(Protocol):

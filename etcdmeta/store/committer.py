@@ -23,7 +23,7 @@ import time
 from collections.abc import Sequence
 
 from etcdmeta.commands.guard import RaiseLedgerFloor
-from etcdmeta.commands.plan import IdsWanted, Plan
+from etcdmeta.commands.plan import Plan
 from etcdmeta.consensus.protocol import Strategy
 from etcdmeta.errors import ConflictPersists, EtcdMetaError, OutcomeUnknown, Unavailable, WaitTimedOut
 from etcdmeta.model.snapshot import Snapshot
@@ -32,9 +32,10 @@ from etcdmeta.records.decoding import decode_secret
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.store.clock import Clock
 from etcdmeta.store.ids import IdReserver
-from etcdmeta.store.leader import Leader, Picture, outcome_of
+from etcdmeta.store.leader import Leader, Picture, is_own_void, outcome_of
 from etcdmeta.store.operations import Operation, Outcome, new_operation_id, operation_time
 from etcdmeta.store.passwords import UNKNOWN_USER, verify
+from etcdmeta.store.preview import preview
 from etcdmeta.store.pruning import prunable, prune
 from etcdmeta.store.requests import (
     Answer,
@@ -47,7 +48,6 @@ from etcdmeta.store.requests import (
     Request,
     Settled,
     Voided,
-    propose,
 )
 from etcdmeta.store.resolution import Resolver
 from etcdmeta.store.turns import Turns
@@ -107,12 +107,7 @@ class Committer:
 
     def preview(self, operation: Operation, snapshot: Snapshot, deadline: float) -> Plan:
         """What an operation would check and write on that picture; nothing is written, and no id is taken."""
-        request = Request((operation,), deadline)
-        while True:
-            try:
-                return propose(request, snapshot, self._clock.now()).plans[0]
-            except IdsWanted as lacking:
-                request.ids = self._ids.peek(lacking.wanted, deadline=deadline)
+        return preview(operation, snapshot, self._ids, self._clock.now(), deadline)
 
     def close(self) -> None:
         """What is being settled gives up as unknown; what waits in the queue is refused."""
@@ -126,7 +121,7 @@ class Committer:
         strategy's other errors; `WaitTimedOut` where it is committed, but the cache is late.
         """
         request = Request(tuple(operations), deadline)
-        if operations[0].external:
+        if operations[0].repeatable:
             stored = self._look_up(request)
             if stored is not None:
                 return self._shown(stored, request)
@@ -146,8 +141,7 @@ class Committer:
                     continue  # an answer of the network, not a conflict: the deadline was its own
                 case RefusedOn(error, snapshot):
                     if request.is_final_on(snapshot):
-                        # Perhaps it is refused because it was done: another thread sent the same operation.
-                        stored = self._look_up(request) if operations[0].external else None
+                        stored = self._never_or_done(request) if operations[0].repeatable else None
                         if stored is None:
                             raise error
                         return self._shown(stored, request)
@@ -185,6 +179,19 @@ class Committer:
         for operation in request.operations:
             self._refuse_too_old(operation)
         return None
+
+    def _never_or_done(self, request: Request) -> Settled | None:
+        """Of a repeatable request that is refused. Perhaps because it was done: by another sending, which may be on its
+        way still, and land when the reason for the refusal is gone. So that is settled, by writing."""
+        while True:
+            stored = self._look_up(request)
+            if stored is not None:
+                return stored
+            entries = self.resolver.settle([request], self._closing)[0]
+            if is_own_void(request, entries):
+                return None
+            if time.monotonic() >= request.deadline:
+                raise self._given_up(request, Voided(tuple(entry.revision for entry in entries)))
 
     def _refuse_too_old(self, operation: Operation) -> None:
         """Of an id from before the ledger's reach nobody can tell whether it ran: it is never executed."""

@@ -248,11 +248,13 @@ class Driver:
     def _perform(self, action: actions.Action) -> None:
         match action:
             case actions.Publish(snapshot, changes, joined, events):
-                before, self._snapshot = self._snapshot, snapshot
-                restart = before is not None and before.position.epoch != snapshot.position.epoch
+                before = self._snapshot
+                if before is not None and _another_epoch(before, snapshot):
+                    self.waiters.forget()
+                self._snapshot = snapshot
                 self.listeners.publish(snapshot, changes, joined, events)
                 # Last: who is woken waits for the GIL as long as this thread has anything left to do.
-                self.waiters.wake(snapshot.revision, restart=restart)
+                self.waiters.wake(snapshot.revision)
             case actions.WakeAt(moment):
                 earlier = moment < self._wake_at
                 self._wake_at = moment
@@ -365,6 +367,12 @@ class Driver:
             self._feed(inputs.ReadFailed(number, _typed(problem)))
         else:
             self._feed(inputs.ReadAnswered(number, result))
+
+
+def _another_epoch(before: Snapshot, after: Snapshot) -> bool:
+    """Whether revisions do not compare any more. The first commit of all brings the first epoch, and ends none."""
+    first = before.cluster is None and after.restores == before.restores
+    return not first and before.position.epoch != after.position.epoch
 
 
 def _typed(problem: Exception) -> EtcdMetaError:

@@ -26,7 +26,7 @@ from etcdmeta.records import keys
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.transaction import TxnResult
 from etcdmeta.store.clock import Clock
-from etcdmeta.store.ledger import LedgerEntry, decode_entry
+from etcdmeta.store.ledger import MAX_ACTOR, LedgerEntry, clean, decode_entry
 from etcdmeta.store.limits import GroupSize, check_guard
 from etcdmeta.store.merging import Footprint
 from etcdmeta.store.operations import Operation, Outcome
@@ -281,6 +281,8 @@ class Leader:
 
     def by_entries(self, request: Request, entries: Sequence[LedgerEntry], snapshot: Snapshot) -> Answer:
         if any(entry.void for entry in entries):
+            if any(operation.external for operation in request.operations) and not is_own_void(request, entries):
+                return Failed(_concluded(request))
             return Voided(tuple(entry.revision for entry in entries))
         for operation, entry in zip(request.operations, entries, strict=True):
             if entry.fingerprint != operation.command.fingerprint():
@@ -314,6 +316,15 @@ class Leader:
 _RESTORE = "restore etcd from a backup, or start a new cluster under another name"
 
 
+def is_own_void(request: Request, entries: Sequence[LedgerEntry]) -> bool:
+    """Whether this very sending wrote them, so that it may go on as the next attempt. Another's may be the proof that
+    was given to somebody that the operation never happens."""
+    return all(
+        entry.void and (entry.actor, entry.time) == (clean(operation.actor)[:MAX_ACTOR], operation.issued)
+        for operation, entry in zip(request.operations, entries, strict=True)
+    )
+
+
 def outcome_of(operation_id: str, generation: int, revision: int, plan: Plan) -> Outcome:
     return Outcome(
         operation_id, generation, revision, plan.changed, plan.result, plan.summary, plan.more, plan.notices
@@ -341,6 +352,17 @@ def _unknown(request: Request, error: BaseException) -> BaseException:
     )
     unknown.__cause__ = error
     return unknown
+
+
+def _concluded(request: Request) -> OutcomeUnknown:
+    operation_id = request.operations[0].id
+    return OutcomeUnknown(
+        f"this sending of {request.what!r} was settled as not committed by another one",
+        operation_id=operation_id,
+        value=operation_id,
+        rule="one operation may be sent several times; what another sending came to is not known here",
+        remedy=f"ask with store.outcome({operation_id!r}), or send it again under the same id",
+    )
 
 
 def _reused(operation: Operation, entry: LedgerEntry) -> OperationIdReused:

@@ -18,6 +18,7 @@ from etcdmeta.records.transaction import DeleteRange, RawKeyValue, Write
 from etcdmeta.store.operations import Operation
 
 MAX_ENTRY = 8 * 1024
+MAX_ACTOR = 256
 _MAX_TOUCHED = 4 * 1024
 _MAX_SUMMARY = 1024
 _COMPACT = json.JSONEncoder(separators=(",", ":"))
@@ -63,7 +64,7 @@ def encode_entry(operation: Operation, plan: Plan) -> bytes:
         fingerprint=operation.command.fingerprint(),
         summary=clean(plan.summary)[:_MAX_SUMMARY],
         result=_COMPACT.encode(plan.result).encode(),
-        actor=clean(operation.actor)[:256],
+        actor=clean(operation.actor)[:MAX_ACTOR],
         time=operation.issued,
         touched=touched,
         touched_count=len(plan.writes),
@@ -78,7 +79,7 @@ def encode_void(operation: Operation) -> bytes:
         void=True,
         command=operation.command.NAME,
         fingerprint=operation.command.fingerprint(),
-        actor=clean(operation.actor)[:256],
+        actor=clean(operation.actor)[:MAX_ACTOR],
         time=operation.issued,
     ).SerializeToString()
 

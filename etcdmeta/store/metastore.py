@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from etcdmeta.commands.guard import AcceptRestore, SetReadOnly
 from etcdmeta.commands.plan import Command, Plan
 from etcdmeta.consensus.protocol import MemberStatus, Strategy
-from etcdmeta.errors import EtcdMetaError, TooStale, Unavailable, WaitTimedOut
+from etcdmeta.errors import EtcdMetaError, LimitReached, TooStale, Unavailable, WaitTimedOut
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.replica.changes import Change, Lagged
@@ -23,12 +23,10 @@ from etcdmeta.replica.config import FollowerConfig
 from etcdmeta.replica.states import FollowerState
 from etcdmeta.store.batch import Batch
 from etcdmeta.store.clock import Clock, SystemClock
-from etcdmeta.store.commits import Commits
-from etcdmeta.store.committer import Committer
 from etcdmeta.store.driver import Driver, Freshness
 from etcdmeta.store.history import HistoryEntry, read_history
 from etcdmeta.store.listeners import Listener, Publication
-from etcdmeta.store.opening import open_strategy
+from etcdmeta.store.opening import open_commits, open_strategy
 from etcdmeta.store.operations import Operation, Outcome, new_operation_id, operation_time
 from etcdmeta.store.peers import ask_peers
 from etcdmeta.store.restore import acceptance, read_counters
@@ -78,7 +76,7 @@ class MetaStore(Shortcuts):
         self._keyspace = keyspace
         cache = None if cache_file is None else Path(cache_file)
         self._driver = Driver(strategy, keyspace, follower, cache)
-        self._commits: Commits = Committer(strategy, keyspace, self._driver, self._clock)
+        self._commits = open_commits(strategy, keyspace, self._driver, self._clock)
         self._driver.start()
 
     @classmethod
@@ -100,11 +98,12 @@ class MetaStore(Shortcuts):
     ) -> Self:
         """Connect, and wait until the picture is there.
 
-        ``endpoints``: ``host:port`` of etcd members, several parted by commas, ``https://`` for TLS; or ``local://``,
-        a cluster of its own in this process. ``cluster``: which metadata, by name. ``user`` and ``password``: etcd's.
-        ``cacert``, ``cert``, ``key``: PEM files. ``actor``: who is named in the history. ``max_age``: seconds beyond
-        which `snapshot` refuses. ``cache_file``: keeps the picture on disk, so that the store opens,
-        stale, while etcd is away. ``wait`` False: return at once; `wait_live` waits, `freshness` tells.
+        ``endpoints``: ``host:port`` of etcd members, several parted by commas, ``https://`` for TLS; or agents that
+        follow and commit for this store, ``agent://host:port,…`` (``agents://``: TLS); or ``local://``, a cluster
+        of its own in this process. ``cluster``: which metadata, by name. ``user``, ``password``: etcd's. ``cacert``,
+        ``cert``, ``key``: PEM files. ``actor``: who is named in the history. ``max_age``: seconds beyond which
+        `snapshot` refuses. ``cache_file``: keeps the picture on disk, so that the store opens, stale, while etcd is
+        away. ``wait`` False: return at once; `wait_live` waits, `freshness` tells.
 
         Raises `InvalidAddress`, `InvalidName`, `Unavailable`, `AccessRefused`, `SchemaTooNew`, `ClusterDestroyed`.
         """
@@ -203,7 +202,7 @@ class MetaStore(Shortcuts):
         """Like `wait_live`, but content with the stale picture of the cache file where etcd is away."""
         try:
             self.wait_live(timeout)
-        except Unavailable:
+        except (Unavailable, LimitReached):
             if not self._driver.has_picture:
                 raise
 
@@ -214,7 +213,7 @@ class MetaStore(Shortcuts):
 
         def settled() -> bool:
             freshness = self._driver.freshness()
-            if freshness.problem is not None and not isinstance(freshness.problem, Unavailable):
+            if freshness.problem is not None and not isinstance(freshness.problem, Unavailable | LimitReached):
                 final.append(freshness.problem)
                 return True
             return freshness.state is FollowerState.LIVE
@@ -231,7 +230,7 @@ class MetaStore(Shortcuts):
                 f"etcd could not be followed at {endpoints} in time" + (f": {problem.message}" if problem else ""),
                 value=endpoints,
                 rule=problem.rule if problem else None,
-                remedy="check the endpoints and that a majority of the members runs",
+                remedy=(problem and problem.remedy) or "check the endpoints and that a majority of the members runs",
             )
 
     def freshness(self) -> Freshness:

@@ -15,13 +15,22 @@ from etcdmeta.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """``issued`` is nanoseconds since 1970; ``external``: the id came from the caller, so it may have run before."""
+    """``issued`` is nanoseconds since 1970; ``external``: the id came from the caller, so it may have run before.
+
+    ``once``: an external one that is sent for the first time, and by who made its id for this call alone.
+    """
 
     id: str
     command: Command
     actor: str
     issued: int
     external: bool = False
+    once: bool = False
+
+    @property
+    def repeatable(self) -> bool:
+        """An earlier sending may be on its way still, and a later one may come: only the ledger answers all alike."""
+        return self.external and not self.once
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,9 +75,9 @@ class Proposal:
 
     @property
     def changes(self) -> bool:
-        """External operations are recorded even where they find their work done, on a picture proven current: asked
+        """Repeatable operations are recorded even where they find their work done, on a picture proven current: asked
         again, after the thing was dropped, they must not do it then."""
-        return self.acts or any(o.external for o in self.request.operations)
+        return self.acts or any(o.repeatable for o in self.request.operations)
 
 
 def propose(request: Request, snapshot: Snapshot, now: int) -> Proposal:

@@ -18,7 +18,8 @@ from etcdmeta.errors import EtcdMetaError, OutcomeUnknown, Unavailable
 from etcdmeta.records import keys
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.transaction import Compare, Put, Read, ReadResult, Transaction
-from etcdmeta.store.ledger import LedgerEntry, decode_entry, encode_later_void, encode_void
+from etcdmeta.store.ledger import MAX_ACTOR, LedgerEntry, clean, decode_entry, encode_later_void, encode_void
+from etcdmeta.store.operations import Operation
 from etcdmeta.store.requests import Request
 
 GRACE = 2.0
@@ -60,7 +61,7 @@ class Resolver:
                 continue
             if result.succeeded:
                 revision = result.header.revision
-                entries = [_void_entry(operation.id, revision) for r in requests for operation in r.operations]
+                entries = [_void_entry(operation, revision) for r in requests for operation in r.operations]
             elif not all(result.reads):
                 # Only some of them: another settles one of these operations at this moment, as void. Look again.
                 txn = _put_voids(ledger, [bool(kvs) for kvs in result.reads])
@@ -124,8 +125,10 @@ def _split(entries: Sequence[LedgerEntry], requests: Sequence[Request]) -> list[
     return shares
 
 
-def _void_entry(operation_id: str, revision: int) -> LedgerEntry:
-    return LedgerEntry(operation_id, revision, True, "", b"", "", {}, "", 0, (), 0)
+def _void_entry(operation: Operation, revision: int) -> LedgerEntry:
+    """As `encode_void` wrote it."""
+    actor = clean(operation.actor)[:MAX_ACTOR]
+    return LedgerEntry(operation.id, revision, True, "", b"", "", {}, actor, operation.issued, (), 0)
 
 
 def _unknown(request: Request, problem: BaseException | None) -> OutcomeUnknown:

@@ -18,6 +18,7 @@ class RevisionWaiters:
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._heap: list[tuple[int, int, threading.Lock]] = []
+        self._forgotten: list[threading.Lock] = []
         self._order = itertools.count()
         self._published = -1
         self._closed = False
@@ -45,13 +46,21 @@ class RevisionWaiters:
                 return
         due.release()
 
-    def wake(self, revision: int, *, restart: bool = False) -> None:
-        """That revision is published. ``restart``: in a new epoch, where earlier revisions do not compare, so that
-        all who wait are woken to look again."""
+    def wake(self, revision: int) -> None:
+        """That revision is published."""
         with self._mutex:
             self._published = revision
-            while self._heap and (restart or self._heap[0][0] <= revision):
+            while self._heap and self._heap[0][0] <= revision:
                 heapq.heappop(self._heap)[2].release()
+            self._release_forgotten()
+
+    def forget(self) -> None:
+        """A new epoch begins, where the revisions published so far do not compare: to be called before anybody sees its
+        picture. Who waits already is woken with it, to look again."""
+        with self._mutex:
+            self._published = -1
+            self._forgotten += [due for _, _, due in self._heap]
+            self._heap.clear()
 
     def close(self) -> None:
         """Wakes everybody, for good."""
@@ -60,6 +69,12 @@ class RevisionWaiters:
             for _, _, due in self._heap:
                 due.release()
             self._heap.clear()
+            self._release_forgotten()
+
+    def _release_forgotten(self) -> None:
+        for due in self._forgotten:
+            due.release()
+        self._forgotten.clear()
 
 
 def seconds_until(deadline: float) -> float:

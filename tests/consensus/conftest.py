@@ -12,6 +12,7 @@ import pytest
 from etcdmeta.consensus.etcd import EtcdStrategy
 from etcdmeta.consensus.local import LocalCluster, LocalStrategy
 from etcdmeta.records.transaction import Compare, Put, Read, Transaction
+from tests.consensus.agents import Agents, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -163,6 +164,18 @@ def world(request: pytest.FixtureRequest, open_client: Callable[..., Any]) -> Wo
         made.pass_time = lambda _: None  # it passes by itself
     made.kind = request.param
     return made
+
+
+@pytest.fixture
+def agents() -> Iterator[Agents]:
+    """Two, over one cluster in this process."""
+    yield from running()
+
+
+@pytest.fixture
+def lone() -> Iterator[Agents]:
+    """One agent."""
+    yield from running(count=1)
 
 
 def _is_a_clients(thread: threading.Thread) -> bool:

@@ -1,6 +1,7 @@
 import pytest
 
 from etcdmeta.consensus.etcd import EtcdStrategy, parse_endpoints
+from etcdmeta.consensus.etcd.endpoints import reachable_url
 from etcdmeta.errors import InvalidAddress
 
 
@@ -27,6 +28,21 @@ def test_without_a_scheme_it_is_tls_where_certificates_are_given() -> None:
     given = "a:1,http://b:2,https://c:3"
     assert [endpoint.tls for endpoint in parse_endpoints(given, secure=True)] == [True, False, True]
     assert EtcdStrategy("a:1", ca="ca.pem").endpoints == ("https://a:1",)
+
+
+@pytest.mark.parametrize(
+    ("advertised", "url"),
+    [
+        ("http://etcd-1:2379", "http://etcd-1:2379"),
+        ("https://[fd00::1]:2379/", "https://[fd00::1]:2379"),
+        ("http://0.0.0.0:2379", None),
+        ("http://[::]:2379", None),
+        ("unix://socket:1", None),
+        ("", None),
+    ],
+)
+def test_what_members_advertise_is_handed_on_where_other_machines_can_use_it(advertised: str, url: str | None) -> None:
+    assert reachable_url(advertised) == url
 
 
 def test_an_ipv6_target_is_in_brackets() -> None:

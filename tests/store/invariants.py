@@ -6,8 +6,10 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from etcdmeta.commands.identities import identity_key
 from etcdmeta.model.entities import ShardGroup
 from etcdmeta.model.owners import NodeState, OwnerStatus
+from etcdmeta.records import keys
 from etcdmeta.replica.listing import listing
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def _check_names(snapshot: Snapshot) -> None:
         assert user is not None
         assert user.name == name
     assert len(tables.user_names) == len(tables.users)
+    _check_identities(snapshot)
     present = {node.host: node.id for node in snapshot.nodes()}
     assert {host: named(row) for host, row in tables.host_names.items()} == present
     for database in snapshot.databases():
@@ -66,6 +69,14 @@ def _check_names(snapshot: Snapshot) -> None:
         assert {name: named(row) for name, row in tables.databases[database.id].names.items()} == by_name
         default = database.record.default_policy_id
         assert default == 0 or default in by_name.values()
+
+
+def _check_identities(snapshot: Snapshot) -> None:
+    """No two nodes have the same, removed ones included; and the index says which has it."""
+    having = {identity_key(n.identity_hash): n.id for n in snapshot.nodes(include_removed=True) if n.identity_hash}
+    _unique("identities", (n.identity_hash for n in snapshot.nodes(include_removed=True) if n.identity_hash))
+    named = snapshot.decoder.named_id
+    assert {keys.identity_name(digest): named(row) for digest, row in snapshot.tables.identity_names.items()} == having
 
 
 def _check_roots(snapshot: Snapshot) -> None:

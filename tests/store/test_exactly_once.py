@@ -1,7 +1,8 @@
 """A lost answer, a lost request, and a transaction that lands after everybody has given it up: never twice, never
 after "not committed".
 
-On ``local`` the faults are ordered one by one. On the real etcd a proxy swallows what passes. `test_frozen_member` has
+On ``local`` the faults are ordered one by one, of a store's own transactions, or of those of the agent that commits for
+it. On the real etcd a proxy swallows what passes. `test_frozen_member` has
 what lands late there.
 """
 
@@ -15,12 +16,14 @@ import pytest
 from etcdmeta import errors
 from etcdmeta.commands.database import CreateDatabase, DropDatabase
 from etcdmeta.commands.query import CreateContinuousQuery
+from etcdmeta.consensus.agent import AgentStrategy
 from etcdmeta.consensus.etcd import EtcdStrategy
 from etcdmeta.consensus.local import LocalStrategy
 from etcdmeta.consensus.protocol import Ambiguous
 from etcdmeta.records.transaction import Transaction
 from etcdmeta.replica.config import FollowerConfig
 from etcdmeta.store import MetaStore, new_operation_id
+from etcdmeta.testing.agents import serve_agent
 from tests.store.invariants import check_cache, check_ledger
 from tests.store.worlds import SECONDS, World, at_once, etcd_world, soon
 
@@ -33,11 +36,20 @@ if TYPE_CHECKING:
 # --- local: each fault by itself
 
 
-@pytest.fixture
-def faulty(local: World) -> tuple[MetaStore, LocalStrategy]:
+@pytest.fixture(params=["local", "agent"])
+def faulty(request: pytest.FixtureRequest, local: World) -> tuple[MetaStore, LocalStrategy]:
+    """A store, and the strategy whose transactions go wrong."""
     strategy = local.connect()
     assert isinstance(strategy, LocalStrategy)
-    store = local.open(strategy, follower=FollowerConfig(backoff_base=0.05))
+    quick = FollowerConfig(backoff_base=0.05)
+    if request.param == "local":
+        store = local.open(strategy, follower=quick)
+    else:
+        own = MetaStore(strategy, cluster=local.cluster, timeout=SECONDS, follower=quick)
+        local.beneath.callback(own.close)
+        own.wait_live()
+        address = local.beneath.enter_context(serve_agent(own)).address
+        store = local.open(AgentStrategy(address), follower=quick)
     store.init_cluster()
     store.create_database("warm")  # ids are reserved by a transaction of their own: not the one to be lost
     return store, strategy

@@ -20,6 +20,7 @@ from etcdmeta.commands.database import CreateDatabase, DropDatabase
 from etcdmeta.commands.group import CreateShardGroup, DeleteShardGroup
 from etcdmeta.commands.group_upkeep import PrecreateShardGroups, PruneShardGroups, TruncateShardGroups
 from etcdmeta.commands.guard import SetReadOnly
+from etcdmeta.commands.joining import JoinNode
 from etcdmeta.commands.node import AddNode, BeginNodeRemoval, FinishNodeRemoval, UpdateNode
 from etcdmeta.commands.owner import FailOwner, RemoveOwner, SetOwnerStatus
 from etcdmeta.commands.policy import AlterPolicy, CreatePolicy, DropPolicy, SetDefaultPolicy
@@ -56,6 +57,8 @@ IDLE = 7
 """The node that owns nothing, so that every placement begins with it."""
 HASH = b"$2a$10$" + b"." * 53
 QUERY = "select 1"
+MEMBER, REMOVED, UNKNOWN, ANOTHER = (bytes([n]) * 32 for n in range(4))
+"""Identities: of node 8, of node 9, which is removed, and of none."""
 
 # Made in this order; ids count from 1. Nodes 1 to 4 join; 5 is being removed, 6 is removed.
 # Group 1 is a live one of shards 1 and 2, group 2 follows it, 3 is deleted, 4 is truncated.
@@ -95,10 +98,19 @@ def base() -> tuple[LocalCluster, Snapshot, Sequence[Command]]:
         BeginCopy(shard_id=shard.id, source=source, target=target),
         SetOwnerStatus(shard_id=other.id, node_id=leaving, status=OwnerStatus.LEAVING),
         AddNode(host="idle:1", cluster_id=1, epoch=1),
+        joining("member:1", MEMBER),
+        UpdateNode(node_id=8, state=NodeState.DRAINING),
+        joining("removed:1", REMOVED),
+        BeginNodeRemoval(node_id=9),
+        FinishNodeRemoval(node_id=9),
     ):
         do_all(cluster, picture_of(cluster), [doing := Doing(command)])
         assert isinstance(doing.answer, Outcome), doing
     return cluster, picture_of(cluster), commands(shard.id, other.id, source, target, another, leaving)
+
+
+def joining(host: str, identity: bytes, **fields: Any) -> JoinNode:
+    return JoinNode(host=host, identity_hash=identity, cluster_id=2, epoch=2, **fields)
 
 
 def commands(shard: int, other: int, source: int, target: int, another: int, leaving: int) -> tuple[Command, ...]:
@@ -133,6 +145,15 @@ def commands(shard: int, other: int, source: int, target: int, another: int, lea
         AddNode(host="g:1", cluster_id=2, epoch=2),
         AddNode(host="a:1", cluster_id=2, epoch=2),
         AddNode(host="f:1", cluster_id=2, epoch=2),
+        joining("g:1", UNKNOWN),
+        joining("g:1", ANOTHER),
+        joining("a:1", UNKNOWN, labels={"zone": "a"}),
+        joining("a:1", MEMBER),
+        joining("g:1", MEMBER, node_id=8),
+        joining("f:1", REMOVED),
+        UpdateNode(node_id=8, host="g:1"),
+        BeginNodeRemoval(node_id=8),
+        BeginNodeRemoval(node_id=1),
         UpdateNode(node_id=2, host="g:1"),
         UpdateNode(node_id=target, state=NodeState.DRAINING),
         UpdateNode(node_id=5, state=NodeState.JOINED),
@@ -231,7 +252,10 @@ def shape(snapshot: Snapshot) -> Any:
         for database in snapshot.databases()
     }
     users = {user.name: (user.admin, snapshot.privileges(user)) for user in snapshot.users()}
-    nodes = sorted((node.host, str(node.state)) for node in snapshot.nodes(include_removed=True))
+    nodes = sorted(
+        (node.host, str(node.state), node.identity_hash, dict(node.labels), node.reports_liveness)
+        for node in snapshot.nodes(include_removed=True)
+    )
     return databases, users, nodes
 
 
@@ -296,6 +320,10 @@ def triples_that_meet() -> list[tuple[Command, Command, Command]]:
         (UpdateNode(node_id=IDLE, host="other:1"), begin, finish),
         (UpdateNode(node_id=IDLE, state=NodeState.JOINED), begin, finish),
         (begin, finish, AddNode(host="idle:1", cluster_id=1, epoch=1)),
+        (joining("idle:1", UNKNOWN), begin, finish),
+        (joining("x:1", UNKNOWN), joining("y:1", UNKNOWN), joining("idle:1", UNKNOWN)),
+        (joining("x:1", UNKNOWN), joining("x:1", ANOTHER), joining("y:1", UNKNOWN)),
+        (joining("x:1", MEMBER), BeginNodeRemoval(node_id=8), FinishNodeRemoval(node_id=8)),
         (query, DropDatabase(name="empty"), CreateDatabase(name="empty")),
         (
             group,

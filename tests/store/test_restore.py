@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from etcdmeta import MetaStore, errors
 from etcdmeta.consensus.local import LocalCluster, LocalStrategy
 from etcdmeta.replica.listing import listing
 from etcdmeta.store import FollowerState
+from etcdmeta.store.listeners import Publication
 
 
 @pytest.fixture
@@ -68,6 +70,48 @@ def test_a_store_that_saw_nothing_of_the_lost_part_is_told(cluster: LocalCluster
     # The one that had seen the lost part learns of the acceptance by the guard's new epoch, and writes again.
     store.wait_for(lambda snapshot: snapshot.find_database("more") is not None, timeout=10)
     store.create_database("again")
+
+
+def test_a_revision_of_the_lost_part_is_no_longer_there_when_the_new_world_is_seen(
+    cluster: LocalCluster, store: MetaStore
+) -> None:
+    """Who sees the restored picture and writes waits for a revision that the lost part had, too."""
+    waiters = store._driver.waiters
+    before, new = threading.Lock(), threading.Lock()
+    seen: list[bool] = []
+
+    def while_publishing(publication: Publication) -> None:
+        if publication.snapshot.restores:
+            assert store.snapshot() is publication.snapshot
+            revision = publication.snapshot.revision + 1
+            seen.append(waiters.wait(revision, deadline=0.0))
+            new.acquire()
+            waiters.release_at(revision, new)
+
+    end = store.tap(while_publishing)
+    before.acquire()
+    waiters.release_at(1_000_000, before)
+    restored(cluster, store)
+    end()
+    assert seen == [False]
+    assert before.acquire(timeout=10), "who waited in the old world is woken to look again"
+    assert new.locked(), "who waits in the new one waits for its own revision"
+    store.accept_restore()
+    assert new.acquire(timeout=10)
+
+
+def test_the_first_epoch_ends_no_waiting() -> None:
+    """Of several that begin a cluster at once, the second may hear of its commit before its picture shows the first."""
+    with MetaStore(LocalStrategy(), cluster="prod") as store:
+        store.wait_live(10)
+        due = threading.Lock()
+        due.acquire()
+        store._driver.waiters.release_at(store.snapshot().revision + 20, due)
+        store.init_cluster()
+        assert due.locked()
+        for number in range(20):
+            store.create_database(f"db{number}")
+        assert due.acquire(timeout=10)
 
 
 def test_another_writer_of_the_old_world_is_stopped_by_the_guard(cluster: LocalCluster, store: MetaStore) -> None:

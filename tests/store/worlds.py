@@ -1,13 +1,16 @@
-"""A cluster's metadata that several stores share, in one process or on a real etcd, and what tests do to it."""
+"""A cluster's metadata that several stores share, and what tests do to it: in one process, on a real etcd, or in one
+process behind agents."""
 
 from __future__ import annotations
 
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from etcdmeta.consensus.agent import AgentStrategy
 from etcdmeta.consensus.etcd import EtcdStrategy
 from etcdmeta.consensus.local import LocalCluster, LocalStrategy
 from etcdmeta.errors import EtcdMetaError
@@ -16,7 +19,9 @@ from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.transaction import Put, Transaction
 from etcdmeta.replica.states import FollowerState
 from etcdmeta.store import MetaStore, new_operation_id
+from etcdmeta.store.clock import Clock, SystemClock
 from etcdmeta.store.ledger import LedgerEntry, decode_entry, encode_generation
+from etcdmeta.testing.agents import serve_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,18 +41,34 @@ T = TypeVar("T")
 
 
 @dataclass
+class AgentClock:
+    """What time it is for all agents of a world."""
+
+    source: Clock = field(default_factory=SystemClock)
+
+    def now(self) -> int:
+        return self.source.now()
+
+
+@dataclass
 class World:
-    """``connect`` makes one more client; ``raw`` is one that writes past all rules."""
+    """``connect`` makes one more client; ``raw`` is one that writes past all rules, straight to the cluster."""
 
     kind: str
     cluster: str
     connect: Callable[[], Strategy]
     compact: Callable[[int], None]
+    connect_raw: Callable[[], Strategy] | None = None
+    """Where it is not ``connect``."""
+    clock: AgentClock | None = None
+    """By which agents plan: what a store's own clock says does not count there."""
     raw: Strategy = field(init=False)
     stores: list[MetaStore] = field(default_factory=list)
+    beneath: ExitStack = field(default_factory=ExitStack)
+    """What is to be closed after the stores."""
 
     def __post_init__(self) -> None:
-        self.raw = self.connect()
+        self.raw = (self.connect_raw or self.connect)()
         self.keyspace = Keyspace(self.cluster)
 
     def rename(self, cluster: str) -> None:
@@ -57,6 +78,8 @@ class World:
 
     def open(self, strategy: Strategy | None = None, *, timeout: float = SECONDS, **options: Any) -> MetaStore:
         """One more store on the same metadata, followed and current."""
+        if self.clock is not None and "clock" in options:
+            self.clock.source = options["clock"]
         store = MetaStore(strategy or self.connect(), cluster=self.cluster, timeout=timeout, **options)
         self.stores.append(store)
         store.wait_live(SECONDS)
@@ -66,6 +89,7 @@ class World:
         for store in self.stores:
             store.close()
         self.raw.close()
+        self.beneath.close()
 
     # --- past all rules
 
@@ -113,6 +137,26 @@ def etcd_world(etcd: Cluster, cluster: str) -> World:
     return World("etcd", cluster, lambda: EtcdStrategy(etcd.endpoints), etcd.compact)
 
 
+def agent_world(cluster: str, agents: int = 2) -> World:
+    """Metadata in this process, and agents over it, through which all stores go."""
+    shared, clock, addresses = LocalCluster(), AgentClock(), []
+    with ExitStack() as begun:  # closes what runs already, where one does not begin
+        for _ in range(agents):
+            store = begun.enter_context(MetaStore(LocalStrategy(shared), cluster=cluster, timeout=SECONDS, clock=clock))
+            store.wait_live(SECONDS)
+            addresses.append(begun.enter_context(serve_agent(store)).address)
+        beneath = begun.pop_all()
+    return World(
+        "agent",
+        cluster,
+        lambda: AgentStrategy(addresses),
+        shared.compact,
+        lambda: LocalStrategy(shared),
+        clock,
+        beneath=beneath,
+    )
+
+
 def soon(seconds: float = SECONDS) -> float:
     """A deadline."""
     return time.monotonic() + seconds
@@ -145,6 +189,13 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = SECONDS
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         pause.wait(0.01)
+
+
+def threads(*, of_agents: bool = True) -> set[threading.Thread]:
+    """All but the one by which gRPC's asyncio side waits for its events: that ends when the garbage collector has found
+    the last of what was served by it. ``of_agents`` False: without those in which agents work for others."""
+    names = ("_poll_wrapper",) if of_agents else ("_poll_wrapper", "etcdmeta-request", "etcdmeta-picture")
+    return {thread for thread in threading.enumerate() if not any(name in thread.name for name in names)}
 
 
 def wait_live(store: MetaStore, seconds: float = SECONDS) -> None:

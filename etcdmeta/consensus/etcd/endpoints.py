@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _RULE = "an endpoint is host:port, with http:// or https:// in front where wanted; several are parted by commas"
 _REMEDY = "for example localhost:2379, https://etcd-1:2379 or [::1]:2379"
+_ANY_ADDRESS = {"0.0.0.0", "::"}
 _SHAPE = re.compile(
     r"""(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?
         (?:\[(?P<ipv6>[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?)\]|(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?))
@@ -48,6 +49,16 @@ def parse_endpoints(given: str | Iterable[str], *, secure: bool = False) -> tupl
     if not any(parts):
         _refuse(",".join(texts), "no endpoint is given")
     return tuple(dict.fromkeys(_parse(part, "https" if secure else "http") for part in parts))
+
+
+def reachable_url(url: str) -> str | None:
+    """A URL that a member advertises, in one form; None where no other machine can use it."""
+    try:
+        endpoint = _parse(url, "http")
+    except InvalidAddress:
+        return None  # unix://, unixs:// and what else etcd may listen on
+    scheme = "https" if endpoint.tls else "http"  # in any case: the reader may take https where none is said
+    return None if endpoint.host in _ANY_ADDRESS else f"{scheme}://{endpoint.target}"
 
 
 def _parse(text: str, default_scheme: str) -> Endpoint:

@@ -12,7 +12,7 @@ import grpc
 from etcdmeta.consensus.etcd import failures
 from etcdmeta.consensus.etcd.auth import Credentials, Session
 from etcdmeta.consensus.etcd.channel import Tls
-from etcdmeta.consensus.etcd.endpoints import parse_endpoints
+from etcdmeta.consensus.etcd.endpoints import parse_endpoints, reachable_url
 from etcdmeta.consensus.etcd.members import EtcdMemberStatus, Member
 from etcdmeta.consensus.etcd.messages import rpc
 from etcdmeta.consensus.etcd.requests import decode_range, decode_transaction, encode_transaction
@@ -182,6 +182,15 @@ class EtcdStrategy:
         """The etcd cluster's members, as it knows them."""
         response = self._ask("member_list", rpc.MemberListRequest(), deadline)[1]
         return tuple(Member.from_message(message) for message in response.members)
+
+    def peers(self, *, deadline: float) -> tuple[str, ...]:
+        """The members' client URLs, each once.
+
+        Those of a member that has not started yet are not known, and those that no other machine can use (a Unix
+        socket, "any address") are left out. A learner's is among them: it refuses, and the next member is asked.
+        """
+        urls = (url for member in self.members(deadline=deadline) for url in member.client_urls)
+        return tuple(sorted({usable for url in urls if (usable := reachable_url(url)) is not None}))
 
     def close(self) -> None:
         """Ends calls and streams; leaves no thread. Twice is no error."""

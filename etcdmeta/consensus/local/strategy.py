@@ -165,6 +165,10 @@ class LocalStrategy:
         self._check(deadline)
         self.cluster.revoke_lease(lease)
 
+    def peers(self, *, deadline: float) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
+        """None: no other process reaches this one's memory."""
+        return ()
+
     def status(self, endpoint: str, *, deadline: float) -> LocalMemberStatus:
         """What the member says of itself."""
         self._check(deadline, endpoint)

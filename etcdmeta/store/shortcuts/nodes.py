@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from etcdmeta.commands.cluster import InitCluster
+from etcdmeta.commands.joining import JoinNode
 from etcdmeta.commands.node import AddNode, BeginNodeRemoval, FinishNodeRemoval, UpdateNode
 from etcdmeta.commands.owner import RemoveOwner
 from etcdmeta.errors import NodeOwnsShards, OwnerNotFound, ShardNotFound
 from etcdmeta.model.entities import Cluster, Node
 from etcdmeta.model.owners import NodeState
+from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.store.shortcuts.basis import Executes
 
 
@@ -38,6 +40,26 @@ class NodeShortcuts:
             epoch=_new_id(),
         )
         outcome = self.execute(command)
+        return self.snapshot().node(int(outcome.result["node_id"]))
+
+    def join_node(
+        self: Executes,
+        host: str,
+        identity_hash: bytes,
+        labels: Mapping[str, str] | None = None,
+        *,
+        node_id: int = 0,
+        cluster_id: int = 0,
+        operation_id: str | None = None,
+    ) -> Node:
+        """A node joins with its identity, or comes back as the one it was; the first one makes the cluster.
+
+        ``identity_hash``: SHA-256 of the secret that it keeps. ``node_id`` and ``cluster_id``: what it remembers of an
+        earlier join; 0: it has never joined. Raises `NodeIdentityRefused`, `NodeRemoved`, `WrongCluster`, `NodeExists`
+        where the host belongs to another identity.
+        """
+        command = joining(host, identity_hash, labels, node_id=node_id, cluster_id=cluster_id)
+        outcome = self.execute(command, operation_id=operation_id)
         return self.snapshot().node(int(outcome.result["node_id"]))
 
     def update_node(
@@ -69,15 +91,8 @@ class NodeShortcuts:
         """
         snapshot = self.snapshot()
         node_id = snapshot.node(node).id
-        owned = [shard.id for _, shard, _ in snapshot.shards_of(node_id)]
-        if owned and not force:
-            shown = ", ".join(map(str, owned[:10])) + (" …" if len(owned) > 10 else "")
-            raise NodeOwnsShards(
-                f"node {node_id} owns {len(owned)} of the live shards: {shown}",
-                value=node_id,
-                rule="a node leaves when it owns nothing",
-                remedy="move its shards first, or force with a reason",
-            )
+        if not force:
+            require_owns_nothing(snapshot, node_id)
         self.execute(BeginNodeRemoval(node_id=node_id))
         # Asked again: until a moment ago, others could still place owners on it. Now nobody can.
         owned = [shard.id for _, shard, _ in self.snapshot().shards_of(node_id)] if force else []
@@ -90,10 +105,38 @@ class NodeShortcuts:
         return self.snapshot().node(node_id)
 
 
+def joining(
+    host: str, identity_hash: bytes, labels: Mapping[str, str] | None = None, *, node_id: int = 0, cluster_id: int = 0
+) -> JoinNode:
+    """The command of a node that joins, with new candidates should it be the first."""
+    return JoinNode(
+        host=host,
+        labels=dict(labels or {}),
+        identity_hash=identity_hash,
+        node_id=node_id,
+        expected_cluster_id=cluster_id,
+        cluster_id=_new_id(),
+        epoch=_new_id(),
+    )
+
+
+def require_owns_nothing(snapshot: Snapshot, node_id: int) -> None:
+    """Before a removal begins, after which the node takes no shards. Raises `NodeOwnsShards`."""
+    owned = [shard.id for _, shard, _ in snapshot.shards_of(node_id)]
+    if not owned:
+        return
+    shown = ", ".join(map(str, owned[:10])) + (" …" if len(owned) > 10 else "")
+    raise NodeOwnsShards(
+        f"node {node_id} owns {len(owned)} of the live shards: {shown}",
+        value=node_id,
+        rule="a node leaves when it owns nothing",
+        remedy="move its shards first, or force with a reason",
+    )
+
+
 def _new_id() -> int:
     """A random id that is not 0, which means none."""
     return secrets.randbits(63) + 1
-
 
 
 def _found(cluster: Cluster | None) -> Cluster:
