@@ -11,6 +11,8 @@
     cacert = "ca.pem"                    # relative to this file
     user = "ops"
     password-file = "~/.etcd-password"   # never the password itself
+
+The table ``[agent]`` is `etcdmeta.cli.agent_table`'s.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from etcdmeta.cli.agent_table import AgentTable
 from etcdmeta.errors import ConfigurationInvalid
 
 SYSTEM_FILE = Path("/etc/etcdmeta/config.toml")
@@ -38,6 +41,7 @@ class FileSettings:
     contexts: tuple[str, ...] = ()
     common: Mapping[str, str] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
+    agent: AgentTable = field(default_factory=AgentTable)
 
     @classmethod
     def load(
@@ -65,14 +69,15 @@ class FileSettings:
         document = _read(path, path_source)
         tables = document.pop("contexts", {})
         current = document.pop("current-context", None)
-        common = _checked(document, known, f"{path}", also=("contexts", "current-context"))
+        agent = AgentTable.of(document.pop("agent", {}), path)
+        common = _checked(document, known, f"{path}", also=("contexts", "current-context", "agent"))
         if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
             raise ConfigurationInvalid(f"{path}: contexts is not a table of tables", remedy="write [contexts.NAME]")
         contexts = {name: _checked(table, known, f"{path}, context {name}") for name, table in tables.items()}
         if context is None and current is not None:
             context = (f"{path}, current-context", str(current))
         if context is None:
-            return cls(path, path_source, contexts=tuple(contexts), common=common)
+            return cls(path, path_source, contexts=tuple(contexts), common=common, agent=agent)
         source, name = context
         if name not in contexts:
             raise ConfigurationInvalid(
@@ -81,7 +86,7 @@ class FileSettings:
                 rule=f"it has: {', '.join(contexts) or 'none'}",
                 remedy="choose one with --context",
             )
-        return cls(path, path_source, name, source, tuple(contexts), common, contexts[name])
+        return cls(path, path_source, name, source, tuple(contexts), common, contexts[name], agent)
 
     def lookup(self, name: str, *, is_path: bool) -> tuple[str, str | None]:
         """(source, value) of a setting; a relative path is relative to the file."""

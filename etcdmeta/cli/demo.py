@@ -22,13 +22,14 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running afterwards, until Ctrl-C.")] = False,
 ) -> None:
     """Play the main job on a real etcd of three members."""
-    from etcdmeta.demo.play import environment, play
+    from etcdmeta.demo.agents import Agents
+    from etcdmeta.demo.play import NODES, environment, play
 
     session = Session.of(ctx)
     signal.signal(signal.SIGTERM, _stop)  # so that the members and the folder go, as on Ctrl-C
     session.note("starting three members of etcd in a temporary folder …")
-    with Cluster(3) as cluster:
-        play(cluster, session.stdout)
+    with Cluster(3) as cluster, Agents(NODES, environment(cluster)) as agents:
+        play(cluster, agents, session.stdout)
         if not keep:
             return
         for name, value in environment(cluster).items():

@@ -31,13 +31,20 @@ CODES: tuple[tuple[type[errors.EtcdMetaError], int], ...] = (
     (errors.Fenced, 4),
     (errors.OperationIdReused, 4),
     (errors.Unavailable, 5),
+    (errors.LimitReached, 5),
     (errors.AccessRefused, 6),
     (errors.OutcomeUnknown, 9),
     (errors.WaitTimedOut, 124),
     (errors.InvalidInput, USAGE),
 )
 
-_ABOUT_ETCD = (errors.Unavailable, errors.AccessRefused, errors.ClusterProblem, errors.OutcomeUnknown)
+_ABOUT_ETCD = (
+    errors.Unavailable,
+    errors.LimitReached,
+    errors.AccessRefused,
+    errors.ClusterProblem,
+    errors.OutcomeUnknown,
+)
 
 
 class PartlyDone(Exception):

@@ -1,65 +1,50 @@
-"""``etcdmeta health``: are etcd and the picture of it well."""
+"""``etcdmeta health``: are etcd, the picture of it and the nodes well."""
 
 from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
 from etcdmeta.cli import exits
 from etcdmeta.cli.frame import lone_verb, verb
-from etcdmeta.cli.health_verdict import CacheFacts, MemberFacts, judge, warnings_of
+from etcdmeta.cli.health_facts import Findings, ask
+from etcdmeta.cli.health_verdict import CacheFacts, MemberFacts, NodeFacts
 from etcdmeta.cli.output import Listing, Picture
 from etcdmeta.cli.screens import EtcdMemberItem
-from etcdmeta.cli.session import CONNECT_SECONDS, Session
+from etcdmeta.cli.session import Session
 from etcdmeta.cli.shard_cells import age_text, size_text
 from etcdmeta.cli.shard_table import HEALTH_COLOURS
+from etcdmeta.cli.sizes import parse_size
 from etcdmeta.cli.tables import Column
 from etcdmeta.cli.text import to_ascii
-from etcdmeta.errors import AccessRefused, EtcdMetaError, SchemaTooNew, Unavailable
 from etcdmeta.model.health import Health
-
-if TYPE_CHECKING:
-    from etcdmeta.store import MetaStore
 
 app = lone_verb()
 
-MAX_AGE = 30.0
-MEMBER_SECONDS = 2.0
-"""How long one member may take to answer: they are asked one after the other."""
+Quota = Annotated[
+    str, typer.Option("--quota", metavar="BYTES", help="etcd's --quota-backend-bytes, as 8GiB; warned of at 80 %.")
+]
 _CODES = {Health.OK: 0, Health.UNAVAILABLE: exits.UNAVAILABLE, Health.UNKNOWN: exits.UNKNOWN}
 
 
 @verb(app, "health", epilog="Exit code: 0 ok, 10 degraded, 11 unavailable, 12 unknown.")
-def health(ctx: typer.Context) -> None:
-    """Are etcd's members and the picture of them well? Works, as far as it can, without a quorum."""
+def health(ctx: typer.Context, quota: Quota = "2GiB") -> None:
+    """Are etcd's members, the picture of them and the nodes well? Works, as far as it can, without a quorum."""
     session = Session.of(ctx)
-    with session.store(wait=False) as store:
-        seconds = session.remaining(CONNECT_SECONDS) or CONNECT_SECONDS
-        members = _members(store, min(MEMBER_SECONDS, seconds))
-        _settle(store, session.remaining(CONNECT_SECONDS) or 0.0)
-        fresh = store.freshness()
-    _raise_refusals(members, fresh.problem)
-    cache = CacheFacts(
-        fresh.state, fresh.age, fresh.generation, fresh.revision, fresh.endpoint, fresh.cluster_id, fresh.problem
-    )
-    verdict, reasons = judge(members, cache, max_age=MAX_AGE)
-    warnings = warnings_of(members)
-    if cache.cluster_id is None and cache.problem is None:
-        warnings.append(f"there is no cluster {session.settings.cluster!r} yet")
-    _print(session, listing(members, verdict, reasons, warnings, cache), cache)
-    raise typer.Exit(_CODES.get(verdict, exits.DEGRADED))
+    found = ask(session, quota=parse_size(quota))
+    _print(session, listing(found), found.cache)
+    raise typer.Exit(_CODES.get(found.verdict, exits.DEGRADED))
 
 
-def listing(
-    members: list[MemberFacts], verdict: Health, reasons: list[str], warnings: list[str], cache: CacheFacts
-) -> Listing[EtcdMemberItem]:
+def listing(found: Findings) -> Listing[EtcdMemberItem]:
     """The members in every format, the verdict in the summary."""
     return Listing(
         kind="HealthList",
-        items=[_item(member) for member in members],
+        items=[_item(member) for member in found.members],
         columns=(
             Column("ENDPOINT", lambda item: item.endpoint),
             Column("VERSION", lambda item: item.version or "-"),
@@ -75,55 +60,15 @@ def listing(
         name=lambda item: item.endpoint,
         things="endpoints",
         summary={
-            "verdict": str(verdict),
-            "reasons": reasons,
-            "members": len(members),
-            "answering": sum(member.problem is None for member in members),
-            "cache": _cache(cache),
+            "verdict": str(found.verdict),
+            "reasons": found.reasons,
+            "members": len(found.members),
+            "answering": len(found.answering),
+            "cache": _cache(found.cache),
+            "nodes": _nodes(found.nodes),
         },
-        warnings=warnings,
+        warnings=found.warnings,
     )
-
-
-def _settle(store: MetaStore, seconds: float) -> None:
-    """Give the picture its time. What keeps it from being live is told by its freshness, and judged."""
-    try:
-        store.wait_live(seconds)
-    except Unavailable:
-        return
-    except EtcdMetaError:
-        if store.freshness().problem is None:
-            raise
-
-
-def _members(store: MetaStore, seconds: float) -> list[MemberFacts]:
-    facts = []
-    for endpoint, said in store.members(timeout=seconds).items():
-        if isinstance(said, EtcdMetaError):
-            facts.append(MemberFacts(endpoint, problem=said))
-        else:
-            facts.append(
-                MemberFacts(
-                    endpoint=endpoint,
-                    version=said.version,
-                    member_id=said.member_id,
-                    is_leader=said.is_leader,
-                    leader=said.leader,
-                    revision=said.revision,
-                    db_size=said.db_size,
-                    alarms=said.alarms,
-                )
-            )
-    return facts
-
-
-def _raise_refusals(members: list[MemberFacts], problem: EtcdMetaError | None) -> None:
-    """Who may not ask, or cannot read what is stored, gets no verdict but the reason."""
-    if isinstance(problem, (AccessRefused, SchemaTooNew)):
-        raise problem
-    refusals = [member.problem for member in members if isinstance(member.problem, AccessRefused)]
-    if refusals and len(refusals) == len(members):
-        raise refusals[0]
 
 
 def _print(session: Session, shown: Listing[EtcdMemberItem], cache: CacheFacts) -> None:
@@ -150,8 +95,15 @@ def _header(session: Session, shown: Listing[EtcdMemberItem], cache: CacheFacts)
         f"{shown.summary['answering']} of {shown.summary['members']} endpoints answer",
         f"cache {cache.state}, generation {cache.generation}, {_age(cache.age)}",
     ]
+    if nodes := nodes_text(shown.summary["nodes"]):
+        facts.append(nodes)
     reasons = [f"  {reason}" for reason in shown.summary["reasons"]]
     return [f"{word}{' ' * max(1, 11 - len(verdict))}{' · '.join(facts)}", *reasons, ""]
+
+
+def nodes_text(nodes: Mapping[str, Any]) -> str:
+    """``2 of 3 nodes live``; empty where none reports."""
+    return f"{nodes['live']} of {nodes['reporting']} nodes live" if nodes["reporting"] else ""
 
 
 def _age(seconds: float) -> str:
@@ -166,22 +118,38 @@ def _cache(cache: CacheFacts) -> dict[str, Any]:
         "revision": cache.revision,
         "endpoint": cache.endpoint,
         "problem": cache.problem.message if cache.problem else None,
+        "quarantined": cache.quarantined,
+    }
+
+
+def _nodes(nodes: Sequence[NodeFacts]) -> dict[str, Any]:
+    return {
+        "total": len(nodes),
+        "reporting": sum(node.live is not None for node in nodes),
+        "live": sum(node.live is True for node in nodes),
+        "down": [str(node.node_id) for node in nodes if node.live is False],
+        "flapping": [str(node.node_id) for node in nodes if node.flapping],
     }
 
 
 def _item(member: MemberFacts) -> EtcdMemberItem:
     answered = member.problem is None
+    voter = answered and not member.is_agent
+    # What an agent calls an alarm is a sentence about its picture.
+    trouble = "; ".join(member.alarms) if member.is_agent else ""
     return EtcdMemberItem(
         endpoint=member.endpoint,
         version=member.version if answered else None,
         member_id=member.member_id if answered else None,
-        leader=member.is_leader if answered else None,
+        leader=member.is_leader if voter else None,
         revision=member.revision if answered else None,
-        db_size=member.db_size if answered else None,
-        alarms=list(member.alarms),
-        problem=None if member.problem is None else member.problem.message,
+        db_size=member.db_size if voter else None,
+        alarms=[] if member.is_agent else list(member.alarms),
+        problem=member.problem.message if member.problem else trouble or None,
     )
 
 
 def _role(item: EtcdMemberItem) -> str:
-    return {True: "leader", False: "follower", None: "-"}[item.leader]
+    if item.leader is None:
+        return "-" if item.version is None else "agent"
+    return "leader" if item.leader else "follower"

@@ -25,7 +25,14 @@ class ClusterItem(Item):
 
 
 class NodeItem(Item):
-    """``live`` null: it never reported. ``owners``: how many shards of live groups it owns."""
+    """``live`` null: it never reported. ``owners``: how many shards of live groups it owns.
+
+    ``state`` is the record's word; ``condition`` says it together with liveness: live, down, draining, joining,
+    unknown, removing, removed. What the node says of itself is null while it does not: ``generation``, and ``lag``,
+    which is how far that lies behind this picture's; ``cacheAgeSeconds``, also null where its picture was never
+    current. ``interruptions``: how often it lost its lease or was restarted in the last 10 minutes; from 3 on it is
+    ``flapping``.
+    """
 
     id: Id
     host: str
@@ -35,6 +42,15 @@ class NodeItem(Item):
     live_since: Time | None
     version: str | None
     owners: int
+    condition: str
+    joined_at: Time | None
+    generation: int | None
+    lag: int | None
+    cache_age_seconds: float | None
+    agent_address: str | None
+    instance: Id | None
+    flapping: bool | None
+    interruptions: int | None
 
 
 class DatabaseItem(Item):

@@ -23,7 +23,7 @@ _NOUNS = {
     "liveness": "node",
     "progress": "copy of",
 }
-_UNSAID = frozenset(Record.model_fields) | {"identity_hash"}
+_UNSAID = frozenset(Record.model_fields) | {"identity_hash", "joined_at"}
 
 
 def sentence(change: Change) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,9 @@ from etcdmeta.cli.text import counted
 from etcdmeta.cli.waiting import waiting
 from etcdmeta.commands.node import AddNode, BeginNodeRemoval
 from etcdmeta.errors import EtcdMetaError, InvalidInput
-from etcdmeta.model.entities import Node
+from etcdmeta.model.conditions import NodeCondition, condition_of
+from etcdmeta.model.durations import SECOND
+from etcdmeta.model.entities import NEVER_PROVEN, Liveness, Node
 from etcdmeta.model.owners import NodeState
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.model.times import format_time
@@ -40,6 +43,8 @@ def list_(
 ) -> None:
     """List the nodes, in the order they joined.
 
+    STATE is live, down, draining, joining (for 10 seconds), unknown (it never reported), removing or removed; a node
+    that lost its lease or was restarted three times in ten minutes is flapping. GENERATION is what it last reported.
     With --exit-code: 10 where a node is known to be down, 11 where all are.
     """
     session = Session.of(ctx)
@@ -47,7 +52,7 @@ def list_(
         snapshot, picture = session.look(store)
         shown = listing(snapshot, snapshot.nodes(include_removed=removed))
         session.output.listing(shown, picture)
-    down = [item.live is False for item in shown.items if item.state != NodeState.REMOVED]
+    down = [item.condition == NodeCondition.DOWN for item in shown.items if item.state != NodeState.REMOVED]
     if exit_code and any(down):
         raise typer.Exit(UNAVAILABLE if all(down) else DEGRADED)
 
@@ -127,18 +132,24 @@ def _tell_removed(session: Session, store: MetaStore, node: Node, how: str) -> N
 
 def listing(snapshot: Snapshot, nodes: Iterable[Node]) -> Listing[NodeItem]:
     """The nodes in every format."""
+    now = time.time_ns()
     return Listing(
         kind="NodeList",
-        items=[item_of(snapshot, node) for node in nodes],
+        items=[item_of(snapshot, node, now) for node in nodes],
         columns=(
             Column("NODE", lambda item: f"n{item.id}", right=True),
+            Column("STATE", state_text, style=_state_colour),
+            Column("SINCE", _since),
             Column("HOST", lambda item: item.host),
-            Column("STATE", lambda item: item.state),
-            Column("LIVE", _live, style=lambda item: "red" if item.live is False else ""),
-            Column("OWNS", lambda item: str(item.owners), right=True),
-            Column("LABELS", lambda item: ",".join(f"{key}={value}" for key, value in item.labels.items())),
-            Column("SINCE", lambda item: format_time(item.live_since) if item.live_since else "-", wide=True),
-            Column("VERSION", lambda item: item.version or "-", wide=True),
+            Column("LABELS", lambda item: ",".join(f"{key}={value}" for key, value in item.labels.items()) or "-"),
+            Column("SHARDS", lambda item: str(item.owners), right=True),
+            Column("GENERATION", lambda item: _or_unknown(item.generation), right=True),
+            Column("LAG", lambda item: _or_unknown(item.lag), right=True),
+            Column("VERSION", lambda item: item.version or "?"),
+            Column("ADDRESS", lambda item: item.agent_address or "?", wide=True),
+            Column("INSTANCE", lambda item: "?" if item.instance is None else f"{item.instance:016x}", wide=True),
+            Column("FLAPPING", _interruptions, wide=True),
+            Column("RECORD", lambda item: item.state, wide=True),
         ),
         fields=NodeItem.fields(),
         plain=NodeItem.plain,
@@ -147,18 +158,30 @@ def listing(snapshot: Snapshot, nodes: Iterable[Node]) -> Listing[NodeItem]:
     )
 
 
-def item_of(snapshot: Snapshot, node: Node) -> NodeItem:
-    """A node as its JSON has it."""
-    liveness = snapshot.liveness(node.id)
+def item_of(snapshot: Snapshot, node: Node, now: int) -> NodeItem:
+    """A node as its JSON has it. ``now``: nanoseconds."""
+    live = snapshot.is_live(node.id)
+    liveness = snapshot.liveness(node.id) if live else None  # of a removed node it says nothing
+    said = liveness.generation if liveness else None
     return NodeItem(
         id=node.id,
         host=node.host,
         state=str(node.state),
         labels=dict(node.labels),
-        live=snapshot.is_live(node.id),
+        live=live,
         live_since=liveness.since if liveness else None,
         version=(liveness.version or None) if liveness else None,
         owners=snapshot.owner_counts().get(node.id, 0),
+        condition=str(condition_of(node, live, now)),
+        joined_at=node.joined_at or None,
+        generation=said,
+        # It reports now and then; what it says may also be newer than a picture that is stale.
+        lag=None if said is None else max(0, snapshot.generation - said),
+        cache_age_seconds=_age(liveness),
+        agent_address=(liveness.agent_address or None) if liveness else None,
+        instance=liveness.instance if liveness else None,
+        flapping=liveness.is_flapping(now) if liveness else None,
+        interruptions=liveness.recent_interruptions(now) if liveness else None,
     )
 
 
@@ -167,17 +190,72 @@ def detail(snapshot: Snapshot, item: NodeItem) -> str:
     pairs = [
         ("Node", f"n{item.id}"),
         ("Host", item.host),
-        ("State", item.state),
+        ("State", state_text(item)),
+        ("Since", _since(item)),
         ("Live", _live(item)),
+        ("Record", item.state),
         ("Labels", ", ".join(f"{key}={value}" for key, value in item.labels.items()) or "none"),
-        ("Owns", counted(item.owners, "shard")),
     ]
+    if item.live:
+        pairs += [
+            ("Version", item.version or "?"),
+            ("Agent", item.agent_address or "none"),
+            ("Generation", f"{_or_unknown(item.generation)}, {_or_unknown(item.lag)} behind this picture"),
+            ("Its picture", _age_text(item)),
+            ("Came back", f"{counted(item.interruptions or 0, 'time')} in the last 10 minutes"),
+        ]
+    pairs.append(("Owns", counted(item.owners, "shard")))
     for group, shard, owner in snapshot.shards_of(item.id):
         database = snapshot.database_by_id(group.database_id)
         policy = policy_name(database.name, database.policy_by_id(group.policy_id).name)
         reason = f" ({owner.reason})" if owner.reason else ""
         pairs.append(("Shard", f"{shard.id}  {policy}  group {group.id}  {owner.status}{reason}"))
     return block(pairs)
+
+
+def state_text(item: NodeItem) -> str:
+    """``live``, ``down``, …; ``live (flapping)``."""
+    return f"{item.condition} (flapping)" if item.flapping else item.condition
+
+
+def _state_colour(item: NodeItem) -> str:
+    if item.condition == NodeCondition.DOWN:
+        return "red"
+    return "yellow" if item.flapping else ""
+
+
+def _since(item: NodeItem) -> str:
+    """Since when it lives, or joins. When a node went down stands nowhere in the picture."""
+    if item.live:
+        return _second(item.live_since) if item.live_since else "?"
+    if item.condition == NodeCondition.JOINING and item.joined_at:
+        return _second(item.joined_at)
+    return "?" if item.live is False and item.state != NodeState.REMOVED else "-"
+
+
+def _second(time: int) -> str:
+    """The second is enough for a person."""
+    return format_time(time // SECOND * SECOND)
+
+
+def _age(liveness: Liveness | None) -> float | None:
+    if liveness is None or liveness.cache_age == NEVER_PROVEN:
+        return None
+    return liveness.cache_age / SECOND
+
+
+def _age_text(item: NodeItem) -> str:
+    if item.cache_age_seconds is None:
+        return "never proven current"
+    return f"{item.cache_age_seconds:.0f} s old" if item.cache_age_seconds else "current"
+
+
+def _interruptions(item: NodeItem) -> str:
+    return "?" if item.interruptions is None else f"{'yes' if item.flapping else 'no'} ({item.interruptions} in 10m)"
+
+
+def _or_unknown(number: int | None) -> str:
+    return "?" if number is None else str(number)
 
 
 def _live(item: NodeItem) -> str:

@@ -26,7 +26,9 @@ _Text = str | None
 
 
 def global_options(
-    endpoints: Annotated[_Text, _option("--endpoints", metavar="HOST:PORT,…", help="etcd's members.")] = None,
+    endpoints: Annotated[
+        _Text, _option("--endpoints", metavar="HOST:PORT,…", help="etcd's members, or agent://HOST:PORT,….")
+    ] = None,
     cluster: Annotated[_Text, _option("--cluster", metavar="NAME", help="Which cluster, below /etcdmeta/.")] = None,
     user: Annotated[_Text, _option("--user", metavar="NAME", help="Who signs in to etcd; no password here.")] = None,
     cacert: Annotated[_Text, _option("--cacert", metavar="FILE", help="TLS: whose signature to trust.")] = None,

@@ -1,6 +1,8 @@
-"""The JSON of `health`, `history` and `watch`; see `etcdmeta.cli.schema` for the rules."""
+"""The JSON of `health`, `agent status`, `history` and `watch`; see `etcdmeta.cli.schema` for the rules."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from pydantic import BaseModel
 
@@ -8,7 +10,10 @@ from etcdmeta.cli.schema import Id, Item, Time
 
 
 class EtcdMemberItem(Item):
-    """What one endpoint says of itself; ``problem``: why it says nothing. ``dbSize`` in bytes."""
+    """What one endpoint says of itself; ``problem``: why it says nothing. ``dbSize`` in bytes.
+
+    An agent has a version and a revision, ``leader`` and ``dbSize`` are null, and ``problem`` may be its picture's.
+    """
 
     endpoint: str
     version: str | None
@@ -17,6 +22,39 @@ class EtcdMemberItem(Item):
     revision: int | None
     db_size: int | None
     alarms: list[str]
+    problem: str | None
+
+
+class AgentItem(Item):
+    """What one agent says of itself. ``answers`` false: ``problem`` says why, and all but the address is null; else
+    ``problem`` is what is wrong with its picture. ``source``: where that comes from: etcd, agent, cache or unknown.
+
+    ``nodeId`` null: it is no node's. ``ageSeconds`` null: its picture was never proven current. ``live``: it follows at
+    this moment. ``participates``: it commits to etcd itself. ``counters``: what it met since it was started.
+    """
+
+    address: str
+    answers: bool
+    node_id: Id | None
+    host: str | None
+    cluster: str | None
+    cluster_id: Id | None
+    state: str | None
+    generation: int | None
+    revision: int | None
+    age_seconds: float | None
+    live: bool | None
+    source: str | None
+    source_address: str | None
+    streams: int | None
+    requests: int | None
+    quarantined: int | None
+    version: str | None
+    started: Time | None
+    participates: bool | None
+    etcd_endpoints: list[str]
+    agents: list[str]
+    counters: Mapping[str, int]
     problem: str | None
 
 
@@ -56,6 +94,7 @@ class ChangeItem(Item):
 
 KINDS: dict[str, type[BaseModel]] = {
     "HealthList": EtcdMemberItem,
+    "AgentList": AgentItem,
     "HistoryList": HistoryItem,
     "ChangeList": ChangeItem,
 }

@@ -17,12 +17,14 @@ class Branch(NamedTuple):
 
 
 TREE: tuple[Branch, ...] = (
-    Branch("health", "etcdmeta.cli.health", "Are etcd and the picture of it well? Verdict as exit code."),
+    Branch("health", "etcdmeta.cli.health", "Are etcd, the picture of it and the nodes well? Verdict as exit code."),
+    Branch("check", "etcdmeta.cli.check", "The same for monitoring systems: one line, exit codes 0 to 3."),
     Branch("watch", "etcdmeta.cli.watch", "Print what others change, as it happens."),
     Branch("history", "etcdmeta.cli.history", "Who changed what, when: the ledger."),
     Branch("demo", "etcdmeta.cli.demo", "Play the main job on a real etcd of three members."),
     Branch("cluster", "etcdmeta.cli.cluster", "The cluster itself: make it, ask who it is."),
     Branch("node", "etcdmeta.cli.node", "Database nodes: list, show, join, remove."),
+    Branch("agent", "etcdmeta.cli.agent", "What runs beside a node and serves the picture to others: run, status."),
     Branch("db", "etcdmeta.cli.db", "Databases."),
     Branch("rp", "etcdmeta.cli.rp", "Retention policies: how long, how many copies."),
     Branch("group", "etcdmeta.cli.group", "Shard groups: spans of time of a policy."),

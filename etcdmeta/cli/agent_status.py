@@ -1,0 +1,174 @@
+"""``etcdmeta agent status``: how agents are, each asked by its own address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etcdmeta.cli.agent import app
+from etcdmeta.cli.exits import DEGRADED, UNAVAILABLE
+from etcdmeta.cli.frame import verb
+from etcdmeta.cli.output import Listing
+from etcdmeta.cli.screens import AgentItem
+from etcdmeta.cli.session import CONNECT_SECONDS, Session
+from etcdmeta.cli.shard_cells import age_text
+from etcdmeta.cli.tables import Column
+from etcdmeta.cli.waiting import waiting
+from etcdmeta.errors import ConfigurationInvalid, EtcdMetaError, InvalidInput
+from etcdmeta.model.times import format_time
+
+if TYPE_CHECKING:
+    from etcdmeta.cli.output import Picture
+    from etcdmeta.model.snapshot import Snapshot
+    from etcdmeta.store.agents import AgentStatus
+
+_AWAY = "unreachable"
+_LONGEST = 200  # characters of what an agent says is wrong, in a table
+_SCHEMES = ("agent://", "agents://")
+
+
+@verb(app, "status", epilog="Exit code: 0 all answer, 10 some do not, 11 none does.")
+def status(
+    ctx: typer.Context,
+    addresses: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ADDRESS", help="host:port of agents; without: all that the live nodes name."),
+    ] = None,
+) -> None:
+    """Ask agents how they, their pictures and their sources are."""
+    from etcdmeta.store.agents import agent_statuses
+
+    session = Session.of(ctx)
+    picture: Picture | None = None
+    nodes: dict[str, int] = {}
+    given = [part.strip() for address in addresses or () for part in address.split(",") if part.strip()]
+    if not given:
+        with session.store() as store:
+            snapshot, picture = session.look(store)
+        nodes = named_by(snapshot)
+    asked = list(dict.fromkeys(given or [*nodes, *_configured(session)]))
+    seconds = session.remaining(CONNECT_SECONDS) or CONNECT_SECONDS
+    with waiting(session, f"asking {len(asked)} agents"):
+        said = agent_statuses(
+            asked,
+            timeout=seconds,
+            ca=session.settings.get("cacert"),
+            cert=session.settings.get("cert"),
+            key=session.settings.get("key"),
+        )
+    _raise_mistakes(said, given)
+    items = [item_of(address, answer, nodes.get(address)) for address, answer in said.items()]
+    session.output.listing(listing(items), picture)
+    answering = sum(item.answers for item in items)
+    if answering < len(items):
+        raise typer.Exit(DEGRADED if answering else UNAVAILABLE)
+
+
+def named_by(snapshot: Snapshot) -> dict[str, int]:
+    """Address of an agent → its node, of all that are live and name one, in the order of nodes."""
+    found = {}
+    for node in snapshot.nodes():
+        liveness = snapshot.liveness(node.id)
+        if liveness is not None and liveness.agent_address:
+            found[liveness.agent_address] = node.id
+    return found
+
+
+def listing(items: list[AgentItem]) -> Listing[AgentItem]:
+    """The agents in every format."""
+    return Listing(
+        kind="AgentList",
+        items=items,
+        columns=(
+            Column("NODE", lambda item: "-" if item.node_id is None else f"n{item.node_id}", right=True),
+            Column("ADDRESS", lambda item: item.address),
+            Column("STATE", _state, style=lambda item: "" if item.state == "live" else "red"),
+            Column("GENERATION", lambda item: _number(item.generation), right=True),
+            Column("AGE", _age, right=True),
+            Column("SOURCE", _source),
+            Column("STREAMS", lambda item: _number(item.streams), right=True),
+            Column("VERSION", lambda item: item.version or "-"),
+            Column("PROBLEM", lambda item: (item.problem or "")[:_LONGEST], style=lambda _: "red"),
+            Column("HOST", lambda item: item.host or "-", wide=True),
+            Column("REVISION", lambda item: _number(item.revision), right=True, wide=True),
+            Column("REQUESTS", lambda item: _number(item.requests), right=True, wide=True),
+            Column("QUARANTINED", lambda item: _number(item.quarantined), right=True, wide=True),
+            Column("STARTED", lambda item: "-" if item.started is None else format_time(item.started), wide=True),
+        ),
+        fields=AgentItem.fields(),
+        plain=AgentItem.plain,
+        name=lambda item: item.address,
+        things="agents",
+        summary={"agents": len(items), "answering": sum(item.answers for item in items)},
+    )
+
+
+def item_of(address: str, said: AgentStatus | EtcdMetaError, node_id: int | None) -> AgentItem:
+    """One agent as its JSON has it. ``node_id``: whose it is by the picture, where that is known."""
+    if isinstance(said, EtcdMetaError):
+        return _silent(address, said.message, node_id)
+    return AgentItem(
+        address=address,
+        answers=True,
+        node_id=said.node_id or None,
+        host=said.host or None,
+        cluster=said.cluster,
+        cluster_id=said.cluster_id or None,
+        state=said.state,
+        generation=said.generation,
+        revision=said.revision,
+        age_seconds=None if said.age is None else round(said.age, 3),
+        live=said.live,
+        source=said.source,
+        source_address=said.source_address or None,
+        streams=said.streams,
+        requests=said.requests,
+        quarantined=said.quarantined,
+        version=said.version,
+        started=said.started or None,
+        participates=said.participates,
+        etcd_endpoints=list(said.etcd_endpoints),
+        agents=list(said.agents),
+        counters=said.counters,
+        problem=said.problem or None,
+    )
+
+
+def _silent(address: str, why: str, node_id: int | None) -> AgentItem:
+    unknown = dict.fromkeys(AgentItem.model_fields)
+    known = {"address": address, "answers": False, "node_id": node_id, "problem": why}
+    return AgentItem.model_validate({**unknown, "etcd_endpoints": [], "agents": [], "counters": {}, **known})
+
+
+def _configured(session: Session) -> list[str]:
+    """The agents that the store itself is served by: they may be of no node."""
+    endpoints = session.settings.endpoints
+    if not endpoints.startswith(_SCHEMES):
+        return []
+    return [part.strip() for part in endpoints.partition("://")[2].split(",") if part.strip()]
+
+
+def _raise_mistakes(said: dict[str, AgentStatus | EtcdMetaError], given: list[str]) -> None:
+    """What the caller wrote wrongly is no agent's trouble; what a node's record holds is."""
+    for address, answer in said.items():
+        if isinstance(answer, ConfigurationInvalid) or (address in given and isinstance(answer, InvalidInput)):
+            raise answer
+
+
+def _state(item: AgentItem) -> str:
+    return (item.state or "-") if item.answers else _AWAY
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _age(item: AgentItem) -> str:
+    return "-" if item.age_seconds is None else age_text(item.age_seconds)
+
+
+def _source(item: AgentItem) -> str:
+    if item.source in (None, "unknown"):
+        return "-"
+    return f"{item.source} {item.source_address}" if item.source_address else str(item.source)

@@ -1,0 +1,74 @@
+"""The table ``[agent]`` of the file of settings: what ``etcdmeta agent run`` takes where no flag says otherwise.
+
+::
+
+    [agent]
+    listen = "10.0.0.7:8188"
+    tls-cert = "agent.pem"                         # relative to this file
+    tls-key = "agent.key"
+    tls-client-ca = "nodes-ca.pem"
+    allow-execute = ["ops.db.example", "node-*.db.example"]
+    allow-join = "node-*.db.example"
+
+It is of one machine, and therefore in no context. What gives something up (``--insecure``) is a flag alone, so that
+it is seen where the agent is started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from etcdmeta.errors import ConfigurationInvalid
+
+_PATHS = ("data-dir", "tls-cert", "tls-key", "tls-client-ca")
+_TEXTS = ("host", "listen", "advertise", "ttl", "max-age", "metrics")
+_LISTS = ("join", "label", "allow-read", "allow-execute", "allow-join")
+AGENT_KEYS = (*_PATHS, *_TEXTS, *_LISTS)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTable:
+    """What the table holds; empty where there is none."""
+
+    path: Path | None = None
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: object, path: Path) -> AgentTable:
+        """``path``: the file that it stands in. Raises ConfigurationInvalid for what nobody knows or can use."""
+        if not isinstance(table, dict):
+            raise ConfigurationInvalid(f"{path}: agent is not a table", remedy="write [agent]")
+        return cls(path, {key: _checked(key, value, f"{path}, table agent") for key, value in table.items()})
+
+    def lookup(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """(source, values) of a key; without values where it is not set. Paths are absolute, or relative to here."""
+        if name not in AGENT_KEYS:
+            raise KeyError(name)
+        values = self.values.get(name, ())
+        if name in _PATHS and self.path is not None:
+            values = tuple(str(self.path.parent / Path(value).expanduser()) for value in values)
+        return (f"{self.path}, table agent" if values else "not set"), values
+
+
+def _checked(key: str, value: Any, where: str) -> tuple[str, ...]:
+    if key not in AGENT_KEYS:
+        near = get_close_matches(key, AGENT_KEYS, n=1)
+        raise ConfigurationInvalid(
+            f"{where}: nobody knows {key!r}",
+            value=key,
+            rule="--insecure and --delegate are flags alone" if key in {"insecure", "delegate"} else None,
+            remedy=f"did you mean {near[0]}?" if near else f"known are: {', '.join(AGENT_KEYS)}",
+        )
+    if isinstance(value, str):
+        return (value,)
+    if key not in _LISTS:
+        raise ConfigurationInvalid(f"{where}: {key} is not a text", value=value, remedy=f'write {key} = "…"')
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ConfigurationInvalid(
+            f"{where}: {key} is neither a text nor a list of texts", value=value, remedy=f'write {key} = ["…", "…"]'
+        )
+    return tuple(value)
