@@ -1,4 +1,4 @@
-"""The play: three nodes join, data are laid out, an owner copies, an etcd member dies, writes go on."""
+"""The play: three agents join, data are laid out, an owner copies, a node and an etcd member die, writes go on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 import time
 from typing import IO
 
+from etcdmeta.demo.agents import TTL, Agents
 from etcdmeta.demo.stage import Stage, Watcher
 from etcdmeta.embedded import Cluster
 from etcdmeta.store import MetaStore
@@ -20,15 +21,11 @@ def environment(cluster: Cluster) -> dict[str, str]:
     return {"ETCDMETA_ENDPOINTS": ",".join(cluster.endpoints), "ETCDMETA_CLUSTER": "demo"}
 
 
-def play(cluster: Cluster, out: IO[str]) -> None:
+def play(cluster: Cluster, agents: Agents, out: IO[str]) -> None:
     """Everything, in under two minutes. Raises `Defect` where something is not as it should be."""
     stage = Stage(environment(cluster), out)
     stage.show(f"etcd {cluster.binaries.version_text}: three members at {', '.join(cluster.endpoints)}")
-
-    stage.say("Three database nodes join. The first one makes the cluster.")
-    for number, host in enumerate(NODES):
-        stage.run(f"etcdmeta node join --host {host} --label zone={'abc'[number]}")
-    stage.run("etcdmeta node list")
+    _join(cluster, agents, stage)
 
     with stage.watch() as watcher:
         stage.say("Databases and shard groups. Another process watches: [watch] is what it sees, in its own memory.")
@@ -37,11 +34,43 @@ def play(cluster: Cluster, out: IO[str]) -> None:
         stage.run("etcdmeta group create metrics.autogen --at now")
         _echo(stage, watcher, "shard group 1 created")
         _move(cluster, stage, watcher)
+        _lose_a_node(cluster, agents, stage)
         _lose_a_member(cluster, stage, watcher)
+
+    stage.say("A process that has no way to etcd asks an agent.")
+    stage.run(f"etcdmeta --endpoints agent://{agents.all[1].address} shard status")
+    stage.run("etcdmeta agent status")
 
     stage.say("What was done, by whom: the ledger.")
     stage.run("etcdmeta history --limit 8")
     stage.show(f"\ndone in {stage.seconds:.0f} s")
+
+
+def _join(cluster: Cluster, agents: Agents, stage: Stage) -> None:
+    first, *others = agents.all
+    stage.say("An agent starts beside the first of three database nodes. It knows etcd, and makes the cluster.")
+    agents.start(stage, first, f"--label zone=a --endpoints {','.join(cluster.endpoints)}", knows_etcd=True)
+    stage.say("The other two know the address of that agent, and learn the rest from it.")
+    for zone, agent in zip("bc", others, strict=True):
+        agents.start(stage, agent, f"--label zone={zone} --join {first.address}")
+    stage.run("etcdmeta node list")
+
+
+def _lose_a_node(cluster: Cluster, agents: Agents, stage: Stage) -> None:
+    victim = agents.all[-1]
+    stage.say(f"The machine of {victim.host} loses its power: kill -9 of its agent. Its lease runs out.")
+    with MetaStore.open(cluster.endpoints, cluster="demo", actor="demo") as store:
+        node = store.snapshot().node(victim.host).id
+        victim.kill()
+        began = time.monotonic()
+        store.wait_for(lambda snapshot: snapshot.is_live(node) is False, timeout=60.0)
+        stage.show(f"node {node} is down for everybody after {time.monotonic() - began:.1f} s (--ttl {TTL})")
+        stage.run("etcdmeta node list")
+        stage.run("etcdmeta shard status", expect=(10,))
+        stage.say("It comes back. Its data directory says who it is: the same node, the same id.")
+        agents.start(stage, victim, f"--join {agents.all[0].address}")
+        store.wait_for(lambda snapshot: snapshot.is_live(node), timeout=60.0)
+    stage.run("etcdmeta shard status")
 
 
 def _move(cluster: Cluster, stage: Stage, watcher: Watcher) -> None:

@@ -142,7 +142,8 @@ def check_nothing_is_left(run: Demo) -> None:
 
 def check_the_main_job(run: Demo) -> None:
     verdicts = re.findall(r"^\$ etcdmeta shard status\n(\w+)", run.text, re.MULTILINE)
-    assert verdicts == ["OK", "DEGRADED", "OK", "OK"], "before, during and after the copy; without a member of etcd"
+    during = "before, during and after the copy; without a node, and with it again; without a member of etcd"
+    assert verdicts == ["OK", "DEGRADED", "OK", "DEGRADED", "OK", "OK"], during
     assert re.findall(r"^(\w+) .* of 3 endpoints answer", run.text, re.MULTILINE) == ["DEGRADED", "OK"]
     owners = re.findall(r"\bn\d:(active|copying)(?:,n\d:(active|copying))*(?=  )", run.text)
     assert {last for _, last in owners} == {"active", "copying"}
@@ -151,7 +152,12 @@ def check_the_main_job(run: Demo) -> None:
         assert news in watched, watched
     assert "none lost" in run.text
     assert "kill -9" in run.text
-    assert run.text.count("joined as") == 3
+    assert run.text.count("joined the cluster as db-") == 3
+    nodes = re.findall(r"^ +n3 +(\w+) ", run.text, re.MULTILINE)
+    assert nodes[:2] == ["live", "down"], "the killed agent's node, before and after"
+    assert "node 3 came back to the cluster as db-3" in run.text
+    assert re.search(r"^ +n2 +127\.0\.0\.1:\d+ +live ", run.text, re.MULTILINE), "agent status"
+    assert "$ etcdmeta --endpoints agent://" in run.text
 
 
 @pytest.mark.parametrize(
@@ -175,7 +181,7 @@ def test_ctrl_c_leaves_nothing(demo: Callable[..., Demo], moment: str, whom: str
 
 def test_being_told_to_end_leaves_nothing(demo: Callable[..., Demo]) -> None:
     run = demo()
-    run.until("joined as db-1")
+    run.until("joined the cluster as db-1")
     run.process.send_signal(signal.SIGTERM)
     assert run.wait() == 130, run.text
     check_nothing_is_left(run)

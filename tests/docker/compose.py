@@ -21,19 +21,23 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 LOCAL_IMAGE = "etcdmeta-etcd:local"
+LOCAL_AGENT_IMAGE = "etcdmeta-agent:local"
 NAMES = ("etcd-1", "etcd-2", "etcd-3")
+AGENTS = ("agent-1", "agent-2", "agent-3")
 COMMAND_SECONDS = 90.0
+BUILD_SECONDS = 400.0
+"""For an image that has to be made from packages, on a slow and busy machine."""
 HEALTH_SECONDS = 60.0
 
 
-def run(*command: str, env: dict[str, str] | None = None, check: bool = True) -> str:
+def run(*command: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = COMMAND_SECONDS) -> str:
     """What the command prints; its complaints are part of the error."""
     done = subprocess.run(
         command,
         capture_output=True,
         text=True,
         check=False,
-        timeout=COMMAND_SECONDS,
+        timeout=timeout,
         cwd=ROOT,
         env=os.environ | (env or {}),
     )
@@ -46,9 +50,7 @@ def missing() -> str | None:
     """Why these tests cannot run here; None when they can."""
     if shutil.which("docker") is None:
         return "there is no docker program"
-    done = subprocess.run(
-        ["docker", "info"], capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
-    )
+    done = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
     if done.returncode != 0 or "Server Version" not in done.stdout:
         words = done.stderr.strip().splitlines() or ["docker info failed"]
         return f"no container engine answers: {words[-1]}"
@@ -59,30 +61,32 @@ def missing() -> str | None:
 
 def compose_command() -> tuple[str, ...] | None:
     """Version 2 if it is there, else version 1."""
-    done = subprocess.run(
-        ["docker", "compose", "version"], capture_output=True, check=False, timeout=COMMAND_SECONDS
-    )
+    done = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False, timeout=COMMAND_SECONDS)
     if done.returncode == 0:
         return ("docker", "compose")
     return ("docker-compose",) if shutil.which("docker-compose") else None
 
 
 class Compose:
-    """Three members in containers; members are named ``etcd-1`` … ``etcd-3``."""
+    """Three members in containers, ``etcd-1`` … ``etcd-3``, and when wanted three agents, ``agent-1`` … ``agent-3``."""
 
     def __init__(self) -> None:
         command = compose_command()
         assert command is not None
-        self._lease = PortLease("127.0.0.1", len(NAMES))
+        self._lease = PortLease("127.0.0.1", len(NAMES) + len(AGENTS))
         self.project = f"etcdmeta-test-{secrets.token_hex(4)}"
-        self.endpoints = {
-            name: f"127.0.0.1:{port}" for name, port in zip(NAMES, self._lease.ports, strict=True)
-        }
+        addresses = {name: f"127.0.0.1:{port}" for name, port in zip(NAMES + AGENTS, self._lease.ports, strict=True)}
+        self.endpoints = {name: addresses[name] for name in NAMES}
+        self.agents = {name: addresses[name] for name in AGENTS}
         image = os.environ.get("ETCDMETA_ETCD_IMAGE", "")
         if not image:
             run("scripts/etcd-image")
             image = LOCAL_IMAGE
-        ports = {f"ETCDMETA_ETCD_PORT_{i}": str(port) for i, port in enumerate(self._lease.ports, start=1)}
+        # etcd-1 is ETCDMETA_ETCD_PORT_1, agent-3 is ETCDMETA_AGENT_PORT_3.
+        ports = {
+            f"ETCDMETA_{name.upper().replace('-', '_PORT_')}": address.rpartition(":")[2]
+            for name, address in addresses.items()
+        }
         self._environment = {"ETCDMETA_ETCD_IMAGE": image, **ports}
         self._command = (*command, "--project-name", self.project)
         self._since = str(int(time.time()))
@@ -91,12 +95,25 @@ class Compose:
         return run(*self._command, *arguments, env=self._environment)
 
     def up(self) -> None:
-        self.compose("up", "--detach")
+        self.compose("up", "--detach", *NAMES)
         for name in NAMES:
             self.wait_for_health(name)
 
+    def up_agents(self) -> None:
+        """They are created; when they serve is theirs to say."""
+        image = os.environ.get("ETCDMETA_AGENT_IMAGE", "")
+        if not image:
+            run("scripts/agent-image", timeout=BUILD_SECONDS)
+            image = LOCAL_AGENT_IMAGE
+        self._environment["ETCDMETA_AGENT_IMAGE"] = image
+        self.compose("up", "--detach", "--no-build", *AGENTS)
+
+    def remove_agents(self) -> None:
+        """Their volumes stay until `remove`."""
+        self.compose("rm", "--force", "--stop", *AGENTS)
+
     def remove(self) -> None:
-        """Containers, network and volumes; ports last."""
+        """Containers, networks and volumes; ports last."""
         self.compose("down", "--volumes", "--timeout", "1", "--remove-orphans")
         mine = f"--filter=label=com.docker.compose.project={self.project}"
         left = [run("docker", kind, "ls", "--quiet", mine) for kind in ("container", "volume", "network")]
@@ -112,6 +129,24 @@ class Compose:
         """Status of the container, and its health."""
         state = json.loads(run("docker", "inspect", self.container(name)))[0]["State"]
         return state["Status"], state["Health"]["Status"]
+
+    def logs(self, name: str, lines: int = 30) -> str:
+        """What the container said last, on both streams."""
+        done = subprocess.run(
+            ["docker", "logs", "--tail", str(lines), self.container(name)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=COMMAND_SECONDS,
+        )
+        return done.stdout
+
+    def exit_code(self, name: str) -> int:
+        """Of the last run of a container that has ended."""
+        state = json.loads(run("docker", "inspect", self.container(name)))[0]["State"]
+        assert state["Status"] == "exited"
+        return int(state["ExitCode"])
 
     def wait_for_health(self, name: str, health: str = "healthy") -> None:
         """By the engine's events, not by asking again and again. Raises TimeoutError."""
@@ -133,14 +168,24 @@ class Compose:
                 events.kill()
 
     def docker(self, verb: str, name: str) -> None:
-        """``stop``, ``start``, ``kill``, ``pause``, ``unpause`` one member."""
+        """``stop``, ``start``, ``kill``, ``pause``, ``unpause`` one container."""
         run("docker", verb, self.container(name))
 
-    def cut_off(self, name: str) -> None:
-        run("docker", "network", "disconnect", f"{self.project}_default", self.container(name))
+    def network(self, name: str) -> str:
+        return f"{self.project}_{name}"
 
-    def connect(self, name: str) -> None:
-        run("docker", "network", "connect", "--alias", name, f"{self.project}_default", self.container(name))
+    def cut_off(self, name: str, network: str = "etcd") -> None:
+        run("docker", "network", "disconnect", self.network(network), self.container(name))
+
+    def connect(self, name: str, network: str = "etcd") -> None:
+        run("docker", "network", "connect", "--alias", name, self.network(network), self.container(name))
+
+    def add_network(self, name: str) -> None:
+        label = f"com.docker.compose.project={self.project}"
+        run("docker", "network", "create", "--label", label, self.network(name))
+
+    def remove_network(self, name: str) -> None:
+        run("docker", "network", "rm", self.network(name))
 
     def etcdctl(self, *arguments: str, on: Sequence[str] = NAMES, timeout: float = 15.0) -> str:
         """etcdctl of the wheel, from outside of the containers."""
