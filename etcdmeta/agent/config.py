@@ -8,7 +8,7 @@ from pathlib import Path
 
 from etcdmeta.agent.certificates import ServerTls
 from etcdmeta.agent.limits import Limits
-from etcdmeta.agent.trust import Rules, require_loopback
+from etcdmeta.agent.trust import Rules, Trust, require_loopback
 from etcdmeta.errors import ConfigurationInvalid, InvalidAddress
 from etcdmeta.model.names import check_host
 
@@ -65,6 +65,7 @@ class AgentConfig:
 
     def __post_init__(self) -> None:
         require_loopback(self.listen, self.tls, self.insecure)
+        Trust(self.rules, self.tls)  # refuses rules that would be void
         if self.metrics_listen is not None:
             host_and_port(self.metrics_listen)
         for address in (*self.join, *([self.advertise] if self.advertise is not None else [])):

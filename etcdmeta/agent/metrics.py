@@ -29,6 +29,8 @@ from etcdmeta.wire.pb import agent_pb2 as pb
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds: from a transaction on one fast member to an election and more."""
 
+LEFT = {"silences": "silence", "stalls": "stall", "cut_offs": "cut_off", "older": "older"}
+"""Counter of the follower → why a member was left; the rest are plain failures."""
 RELISTS = {
     "compactions": "compaction",
     "gaps": "gap",
@@ -210,7 +212,7 @@ def _liveness(liveness: Liveness) -> Iterator[Metric]:
 
 
 def _reconnects(counters: dict[str, int]) -> dict[str, int]:
-    named = {"silence": counters.get("silences", 0), "stall": counters.get("stalls", 0), "older": counters["older"]}
+    named = {reason: counters[counter] for counter, reason in LEFT.items()}
     return {"failure": max(0, counters["reconnects"] - sum(named.values())), **named}
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from etcdmeta.agent.call import Call
 from etcdmeta.agent.executing import Executing
 from etcdmeta.agent.facts import Facts
+from etcdmeta.agent.fallback import PEERS
 from etcdmeta.agent.feed import Feed
 from etcdmeta.agent.fetching import Fetching
 from etcdmeta.agent.gate import Deadline, Method
@@ -89,6 +90,7 @@ class Service:
     def _status(self, occupancy: Occupancy) -> pb.StatusResponse:
         """Also without a picture: then it says what is wrong."""
         facts, freshness = self._facts, self._store.freshness()
+        members = [endpoint for endpoint in self._store.strategy.endpoints if endpoint != PEERS]
         tip = self._feed.log.tip
         snapshot = None if tip is None else tip.snapshot
         return pb.StatusResponse(
@@ -103,7 +105,7 @@ class Service:
             generation=0 if snapshot is None else snapshot.generation,
             state=str(freshness.state),
             freshness=self._feed.freshness(),
-            etcd_endpoints=self._store.strategy.endpoints if facts.participates else (),
+            etcd_endpoints=members if facts.participates else (),
             agents=facts.agents(),
             streams=occupancy.streams,
             requests=occupancy.requests,

@@ -161,19 +161,20 @@ class Driver:
             raise StoreClosed("the store was closed", remedy="open another")
 
     def freshness(self) -> Freshness:
+        """Without the lock, which a list of many records holds for long: an agent's loop asks for every message. So it
+        may be of two neighbouring moments."""
         self.check_open()
-        with self._mutex:
-            follower, snapshot = self._follower, self._snapshot
-            cluster = snapshot.cluster if snapshot else None
-            return Freshness(
-                state=follower.state,
-                age=follower.age(time.monotonic()),
-                generation=snapshot.generation if snapshot else 0,
-                revision=snapshot.revision if snapshot else 0,
-                endpoint=follower.endpoint,
-                cluster_id=cluster.cluster_id if cluster else None,
-                problem=follower.problem,
-            )
+        follower, snapshot = self._follower, self._snapshot
+        cluster = snapshot.cluster if snapshot else None
+        return Freshness(
+            state=follower.state,
+            age=follower.age(time.monotonic()),
+            generation=snapshot.generation if snapshot else 0,
+            revision=snapshot.revision if snapshot else 0,
+            endpoint=follower.endpoint,
+            cluster_id=cluster.cluster_id if cluster else None,
+            problem=follower.problem,
+        )
 
     def counters(self) -> dict[str, int]:
         """What the follower met, by name, since the start."""

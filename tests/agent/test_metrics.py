@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import platform
 import re
 import shutil
 import socket
@@ -64,12 +65,12 @@ def test_the_numbers_are_those_of_the_parts(world: tuple[MeasuredStore, Metrics]
     before = samples(metrics)
     store.create_database("metrics")
     with pytest.raises(DatabaseNotFound):
-        store.create_retention_policy("other", "raw", duration="1d", replicas=1)
+        store.create_policy("other", "raw", duration="1d", replicas=1)
     found = samples(metrics)
     fresh = store.freshness()
     assert found["etcdmeta_generation", ""] == fresh.generation == before["etcdmeta_generation", ""] + 1
     assert found["etcdmeta_revision", ""] == fresh.revision
-    assert found["etcdmeta_build_info", "1.2.3," + __import__("platform").python_version()] == 1
+    assert found["etcdmeta_build_info", f"{platform.python_version()},1.2.3"] == 1
     assert [found["etcdmeta_state", state] for state in ("live", "stale")] == [1, 0]
     assert found["etcdmeta_events_total", ""] > before["etcdmeta_events_total", ""]
     assert (found["etcdmeta_records", "database"], before["etcdmeta_records", "database"]) == (1, 0)

@@ -13,6 +13,7 @@ from etcdmeta.consensus.etcd import EtcdStrategy
 from etcdmeta.consensus.local import LocalCluster, LocalStrategy
 from etcdmeta.records.transaction import Compare, Put, Read, Transaction
 from tests.consensus.agents import Agents, running
+from tests.store.worlds import threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,8 +180,10 @@ def lone() -> Iterator[Agents]:
 
 
 def _is_a_clients(thread: threading.Thread) -> bool:
-    """Not pytest's, and not of a proxy or another peer, which end later."""
-    return thread is not threading.main_thread() and not thread.name.startswith(("proxy", "peer", "execnet"))
+    """Not pytest's, and not of a proxy or another peer, which end later; see `tests.store.worlds.threads`."""
+    return thread in threads() and not (
+        thread is threading.main_thread() or thread.name.startswith(("proxy", "peer", "execnet"))
+    )
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:

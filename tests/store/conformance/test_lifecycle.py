@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,17 +74,30 @@ def test_closing_wakes_those_who_wait(world: World) -> None:
     assert sorted(ended) == ["changes", "wait_for"]
 
 
-def test_after_a_fork_every_use_is_refused(world: World) -> None:
-    if world.kind == "agent":
-        pytest.skip("gRPC's server does not survive a fork of its process: see tests/consensus/test_agent_calls.py")
-    store = world.open()
-    store.init_cluster()
-    child = os.fork()
-    if child == 0:
-        os._exit(_count_wrong_answers(store))
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    assert store.create_database("metrics").name == "metrics", "the parent goes on"
+@pytest.mark.parametrize("kind", ["local", "etcd"])
+def test_after_a_fork_every_use_is_refused(kind: str, request: pytest.FixtureRequest, etcd_prefix: str) -> None:
+    """In a process of its own, since gRPC's servers, which other tests run in this one, do not survive a fork. Over
+    agents: ``tests/consensus/test_agent_calls.py``."""
+    etcd = request.getfixturevalue("etcd_cluster") if kind == "etcd" else None
+    endpoints = "local://" if etcd is None else ",".join(etcd.endpoints)
+    call = f"import sys; from {__name__} import fork_and_use; sys.exit(fork_and_use({endpoints!r}, {etcd_prefix!r}))"
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", call], cwd=root, capture_output=True, text=True, timeout=3 * SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def fork_and_use(endpoints: str, cluster: str) -> int:
+    """0 where all is well."""
+    with MetaStore.open(endpoints, cluster=cluster, timeout=SECONDS) as store:
+        store.init_cluster()
+        child = os.fork()
+        if child == 0:
+            os._exit(_count_wrong_answers(store))
+        _, status = os.waitpid(child, 0)
+        assert store.create_database("metrics").name == "metrics", "the parent goes on"
+    return os.waitstatus_to_exitcode(status)
 
 
 def _count_wrong_answers(store: MetaStore) -> int:
