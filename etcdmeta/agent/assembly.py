@@ -36,6 +36,7 @@ from etcdmeta.agent.sources import Sources, open_strategy, reached, real
 from etcdmeta.agent.trust import Trust
 from etcdmeta.agent.vitals import Vitals
 from etcdmeta.errors import Defect, EtcdMetaError, Unavailable
+from etcdmeta.replica.config import FollowerConfig
 from etcdmeta.replica.states import FollowerState
 
 log = logging.getLogger("etcdmeta.agent")
@@ -204,6 +205,7 @@ class Assembly:
                 actor=config.host or None,
                 max_age=config.max_age,
                 cache_file=None if self._directory is None else self._directory.cache_file,
+                follower=FollowerConfig(last_resorts=int(PEERS in strategy.endpoints)),
             )
         except BaseException:
             strategy.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ One that knows only another agent learns the rest from it:
 
   etcdmeta agent run --data-dir /var/lib/etcdmeta --host db-2:8088 --join db-1:8188
 
+All but --insecure and --delegate may stand in the settings' file, in its table [agent], without the hyphens in front.
 --endpoints, --user, --cacert, --cert and --key lead to etcd, and to other agents where those have no certificate of
 their own. Ends on SIGTERM and Ctrl-C with exit code 0; SIGHUP reads the certificates anew. Logs to stderr; -q warnings
 only, -v more. With another process under the same identity, or a node that was removed, it ends with exit code 4."""
@@ -34,12 +36,19 @@ _TLS = "TLS of the service"
 def run(
     ctx: typer.Context,
     data_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="Identity, cache file, lock: one directory per node. Made if need be.")
-    ],
-    host: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where the other nodes reach the database node.")],
+        str | None,
+        typer.Option(metavar="DIR", help="Identity, cache file, lock: one directory per node. Made if need be."),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where the other nodes reach the database node.")
+    ] = None,
     listen: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where to serve. Beyond loopback only with TLS, or --insecure.")
-    ] = "127.0.0.1:8188",
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where to serve. Beyond loopback only with TLS, or --insecure.  [default: 127.0.0.1:8188]",
+        ),
+    ] = None,
     advertise: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where others reach this agent; without: as --listen.")
     ] = None,
@@ -48,8 +57,11 @@ def run(
     ] = None,
     label: Annotated[_List, typer.Option(metavar="KEY=VALUE", help="Of the node, as zone=a; repeatable.")] = None,
     ttl: Annotated[
-        str, typer.Option(metavar="DURATION", help="A silent node is down after this, and before twice this.")
-    ] = "10s",
+        str | None,
+        typer.Option(
+            metavar="DURATION", help="A silent node is down after this, and before twice this.  [default: 10s]"
+        ),
+    ] = None,
     max_age: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Refuse to serve a picture older than this.")
     ] = None,
@@ -94,26 +106,36 @@ def run(
 
     session = Session.of(ctx)
     settings = session.settings
-    endpoints, agents = _whom(session, join or [])
+    table = settings.file.agent
+    endpoints, agents = _whom(session, table.all(join, "join"))
+    max_age, metrics = table.one(max_age, "max-age"), table.one(metrics, "metrics")
     password = etcd_password(session) if endpoints else None
     level = logging.WARNING if session.quiet else logging.DEBUG if session.verbosity else logging.INFO
     with logging_to(session.stderr, format=settings.get("log-format") or "text", level=level):
         config = AgentConfig(
-            data_dir=data_dir,
-            host=host,
-            listen=listen,
-            advertise=advertise,
+            data_dir=Path(table.needed(data_dir, "data-dir")),
+            host=table.needed(host, "host"),
+            listen=table.one(listen, "listen") or "127.0.0.1:8188",
+            advertise=table.one(advertise, "advertise"),
             join=agents,
             endpoints=endpoints,
             cluster=settings.cluster,
-            labels=parse_labels(label or []),
-            ttl=_seconds(ttl, "--ttl"),
+            labels=parse_labels(table.all(label, "label")),
+            ttl=_seconds(table.one(ttl, "ttl") or "10s", "--ttl"),
             max_age=None if max_age is None else _seconds(max_age, "--max-age"),
             metrics_listen=None if metrics is None else metrics if ":" in metrics else f"127.0.0.1:{metrics}",
             delegate=delegate,
-            tls=ServerTls.of(tls_cert, tls_key, tls_client_ca),
+            tls=ServerTls.of(
+                table.one(tls_cert, "tls-cert"),
+                table.one(tls_key, "tls-key"),
+                table.one(tls_client_ca, "tls-client-ca"),
+            ),
             insecure=insecure,
-            rules=Rules.parse(read=allow_read or (), execute=allow_execute or (), join=allow_join or ()),
+            rules=Rules.parse(
+                read=table.all(allow_read, "allow-read"),
+                execute=table.all(allow_execute, "allow-execute"),
+                join=table.all(allow_join, "allow-join"),
+            ),
             user=settings.user if endpoints else None,
             password=password[1] if password else None,
             cacert=settings.get("cacert"),
@@ -124,7 +146,7 @@ def run(
         run_process(config)
 
 
-def _whom(session: Session, join: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _whom(session: Session, join: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Members of etcd, and agents. The default endpoint counts only where no agent is named."""
     agents = _parts(",".join(join))
     setting = session.settings["endpoints"]

@@ -16,7 +16,7 @@ it is seen where the agent is started.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -52,6 +52,25 @@ class AgentTable:
         if name in _PATHS and self.path is not None:
             values = tuple(str(self.path.parent / Path(value).expanduser()) for value in values)
         return (f"{self.path}, table agent" if values else "not set"), values
+
+    def all(self, flag: Sequence[str] | None, name: str) -> tuple[str, ...]:
+        """The flag's values, else those of the table."""
+        return tuple(flag) if flag else self.lookup(name)[1]
+
+    def one(self, flag: str | None, name: str, default: str | None = None) -> str | None:
+        """The flag's value, else that of the table, else the default."""
+        return flag if flag is not None else next(iter(self.lookup(name)[1]), default)
+
+    def needed(self, flag: str | None, name: str) -> str:
+        """The same, of what has no default. Raises ConfigurationInvalid."""
+        value = self.one(flag, name)
+        if not value:
+            raise ConfigurationInvalid(
+                f"--{name} is not given",
+                rule="a node's agent has a data directory, and a host by which the other nodes reach the node",
+                remedy=f"give --{name}, or set {name} in the table [agent] of the settings' file",
+            )
+        return value
 
 
 def _checked(key: str, value: Any, where: str) -> tuple[str, ...]:

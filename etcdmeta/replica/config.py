@@ -11,6 +11,8 @@ class FollowerConfig:
 
     reader_version: int = 1
     """The newest schema that this program reads (danger 18's neighbour: an older reader stops)."""
+    last_resorts: int = 0
+    """So many endpoints at the end of the list are never the first to be asked."""
     page_timeout: float = 30.0
     request_timeout: float = 5.0
     open_timeout: float = 5.0

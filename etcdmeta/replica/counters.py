@@ -14,7 +14,14 @@ class Counters:
     duplicates: int = 0
     """Events at or below the published revision."""
     reconnects: int = 0
-    """Members left because of an error, a freeze or silence."""
+    """Members left because of an error, a freeze or silence; `older` and the next three say why, where it was no
+    plain failure."""
+    silences: int = 0
+    """They did not answer in time."""
+    stalls: int = 0
+    """They did not deliver what was committed."""
+    cut_offs: int = 0
+    """Agents that had been without etcd for too long."""
     compactions: int = 0
     """Lists made because the history to resume from was compacted away."""
     gaps: int = 0

@@ -54,7 +54,8 @@ class Follower:
         if not endpoints:
             raise ConfigurationInvalid("no endpoint of etcd is given", remedy="give one with --endpoints")
         config = config or FollowerConfig()
-        self._link = Link(endpoints, prefix, config, member=int(random() * len(endpoints)))
+        first = int(random() * max(1, len(endpoints) - config.last_resorts))
+        self._link = Link(endpoints, prefix, config, member=first)
         self._picture = Picture(len(prefix), config.reader_version, snapshot)
         self._machine = machine = Machine(self._link, self._picture, config, random, len(prefix))
         self._snapshot_age = snapshot_age

@@ -161,3 +161,8 @@ class Link:
     def unavailable(self, what: str) -> Unavailable:
         """The error for something that this member did; ``what`` continues a sentence."""
         return Unavailable(f"{self.endpoint} {what}", value=self.endpoint)
+
+    def blame(self, counter: str, what: str) -> Unavailable:
+        """The same, and counted as a reason to leave."""
+        setattr(self.counters, counter, getattr(self.counters, counter) + 1)
+        return self.unavailable(what)

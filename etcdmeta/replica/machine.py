@@ -283,7 +283,7 @@ class Machine:
             return
         self.source.heard(response, self.now)
         if self.source.is_cut_off(self.now, self._config.stalled_after) and self._link.members > 1:
-            self._leave(self._link.unavailable("is cut off from etcd"))
+            self._leave(self._link.blame("cut_offs", "is cut off from etcd"))
             return
         if self.phase in TRUSTING:
             self._vigil.heard(self.now)
@@ -383,11 +383,11 @@ class Machine:
         elif self.phase is Phase.IDLE and self.now >= self._due:
             self._connect()
         elif self.phase not in UNCONNECTED and self.now >= self._due:
-            self._leave(self._link.unavailable(f"did not answer in time: no {self.phase.value}"))
+            self._leave(self._link.blame("silences", f"did not answer in time: no {self.phase.value}"))
 
     def _keep_watch(self) -> None:
         if self._vigil.is_stalled(self.now, self._picture.mark_revision):
-            self._leave(self._link.unavailable("does not deliver what was committed"))
+            self._leave(self._link.blame("stalls", "does not deliver what was committed"))
             return
         if self._vigil.probe_overdue(self.now):
             self._link.give_up_reads(Purpose.PROBE)

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from etcdmeta.agent import AgentConfig
 from etcdmeta.agent.trust import Rules
+from etcdmeta.cli.main import run
+from etcdmeta.cli.session import Session
 from etcdmeta.cli.settings import Settings
 from etcdmeta.errors import ConfigurationInvalid
+from etcdmeta.testing.certificates import make_certificates
 
 TABLE = """
 cluster = "prod"
@@ -74,3 +78,57 @@ def test_what_cannot_be_used(environ: dict[str, str], text: str, says: str) -> N
     write_config(environ, text)
     with pytest.raises(ConfigurationInvalid, match=says):
         Settings({}, environ)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[AgentConfig]:
+    """What agents were started with; none of them runs."""
+    configs: list[AgentConfig] = []
+    monkeypatch.setattr("etcdmeta.agent.process.run", configs.append)
+    return configs
+
+
+def test_the_agent_runs_with_it_and_flags_win(
+    environ: dict[str, str], started: list[AgentConfig], tmp_path: Path
+) -> None:
+    certificate = make_certificates(tmp_path)
+    write_config(
+        environ,
+        f"""
+        cluster = "prod"
+        [agent]
+        data-dir = "node"
+        host = "db-7:8088"
+        listen = "127.0.0.1:8189"
+        ttl = "6s"
+        label = ["zone=a", "rack=7"]
+        tls-cert = "{certificate.cert}"
+        tls-key = "{certificate.key}"
+        tls-client-ca = "{certificate.ca}"
+        allow-execute = ["ops.db.example"]
+        allow-join = "node-*.db.example"
+        """,
+    )
+    assert run(Session(environ), ["agent", "run"]) == 0
+    flags = ["--ttl", "9s", "--allow-execute", "*.admin", "--label", "zone=b"]
+    assert run(Session(environ), ["agent", "run", *flags]) == 0
+    by_table, by_flags = started
+    assert by_table.data_dir == Path(environ["XDG_CONFIG_HOME"]) / "etcdmeta" / "node"
+    assert (by_table.host, by_table.listen, by_table.cluster) == ("db-7:8088", "127.0.0.1:8189", "prod")
+    assert (by_table.ttl, by_flags.ttl) == (6.0, 9.0)
+    assert (dict(by_table.labels), dict(by_flags.labels)) == ({"zone": "a", "rack": "7"}, {"zone": "b"})
+    assert by_table.tls is not None
+    assert by_table.rules == Rules.parse(execute=["ops.db.example"], join=["node-*.db.example"])
+    assert by_flags.rules == Rules.parse(execute=["*.admin"], join=["node-*.db.example"])
+
+
+@pytest.mark.parametrize("missing", ["data-dir", "host"])
+def test_what_has_no_default_is_asked_for(
+    environ: dict[str, str], started: list[AgentConfig], missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"data-dir": "d", "host": "h:1"}
+    del given[missing]
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
+    assert run(Session(environ), ["agent", "run", *words]) == 2
+    assert f"--{missing} is not given" in capsys.readouterr().err
+    assert not started

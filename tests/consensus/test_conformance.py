@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from etcdmeta import errors
+from etcdmeta.consensus.etcd import EtcdStrategy
+from etcdmeta.consensus.local import LocalCluster, LocalStrategy
 from etcdmeta.consensus.protocol import Compacted, FutureRevision
 from etcdmeta.records.transaction import (
     DELETE_EVENT,
@@ -21,6 +26,7 @@ from etcdmeta.records.transaction import (
     Read,
     Transaction,
 )
+from tests.consensus.conftest import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -530,20 +536,36 @@ def test_close_ends_streams_and_calls_and_leaves_no_thread(world: World) -> None
             call()
 
 
-def test_a_forked_child_is_refused_at_once(world: World) -> None:
-    world.put("a")
+@pytest.mark.parametrize("kind", ["local", "etcd"])
+def test_a_forked_child_is_refused_at_once(kind: str, request: pytest.FixtureRequest, etcd_prefix: str) -> None:
+    """In a process of its own: gRPC's servers, which other tests run in this one, do not survive a fork."""
+    endpoints = request.getfixturevalue("etcd_cluster").endpoints if kind == "etcd" else ()
+    call = f"import sys; from {__name__} import fork_and_use; sys.exit(fork_and_use({endpoints!r}, {etcd_prefix!r}))"
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", call]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def fork_and_use(endpoints: tuple[str, ...], prefix: str) -> int:
+    """0 where all is well."""
+    strategy = EtcdStrategy(endpoints) if endpoints else LocalStrategy(LocalCluster())
+    client = Client(strategy, f"{prefix}/".encode())
+    client.put("a")
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            world.names()
+            client.names()
         except errors.ForkedProcess:
             try:
-                world.put("b")
+                client.put("b")
             except errors.ForkedProcess:
-                world.strategy.close()
+                strategy.close()
                 code = 0
         finally:
             os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert world.names() == ["a"]
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert client.names() == ["a"]
+    strategy.close()
+    return status

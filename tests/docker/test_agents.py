@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark
 @pytest.fixture(scope="module")
 def agents(compose: Compose) -> Iterator[Compose]:
     """All three serve, and follow etcd. A test that hurts one mends it, too."""
+    compose.add_network("side")
     try:
         compose.up_agents()
         for name in AGENTS:
@@ -41,6 +42,8 @@ def agents(compose: Compose) -> Iterator[Compose]:
         yield compose
     finally:
         compose.remove_agents()
+        # Not earlier: what is sent to an address of a network that is gone leaves the machine by the default route.
+        compose.remove_network("side")
 
 
 @pytest.fixture
@@ -65,13 +68,11 @@ def cut(compose: Compose, mending: contextlib.ExitStack, name: str, *networks: s
         mending.callback(compose.connect, name, network)
 
 
-def join(compose: Compose, mending: contextlib.ExitStack, network: str, *names: str) -> None:
-    """To a network that is made for them."""
-    compose.add_network(network)
-    mending.callback(compose.remove_network, network)
+def aside(compose: Compose, mending: contextlib.ExitStack, *names: str) -> None:
+    """Together on a network of their own, beside those where they are."""
     for name in names:
-        compose.connect(name, network)
-        mending.callback(compose.cut_off, name, network)
+        compose.connect(name, "side")
+        mending.callback(compose.cut_off, name, "side")
 
 
 def reached(compose: Compose, name: str) -> list[str]:
@@ -122,7 +123,7 @@ def test_one_that_is_cut_off_from_etcd_follows_a_peer_and_says_so(agents: Compos
 
 def test_one_that_is_cut_off_from_its_peers_goes_on_with_etcd(agents: Compose, store: MetaStore) -> None:
     with open_store(agents, "agent-1") as mine, hurt(agents) as mending:
-        join(agents, mending, "side", "agent-1", *NAMES)
+        aside(agents, mending, "agent-1", *NAMES)
         cut(agents, mending, "agent-1", "agents", "etcd")
         assert reached(agents, "agent-1") == list(NAMES)
         create(mine, "written alone")
@@ -169,7 +170,7 @@ def test_a_leader_that_is_cut_off_with_an_agent_on_its_side(agents: Compose) -> 
         create(away, "together")
         mine.wait_for(lambda now: now.database(DATABASE).find_query("together"), SECONDS)
         with hurt(agents) as mending:
-            join(agents, mending, "side", "agent-1", member)
+            aside(agents, mending, "agent-1", member)
             cut(agents, mending, member, "etcd")
             cut(agents, mending, "agent-1", "agents", "etcd")
             assert reached(agents, "agent-1") == [member]

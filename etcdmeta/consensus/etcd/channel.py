@@ -35,6 +35,8 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     # Bounds one attempt to connect, handshake included; a far or busy member needs more than half a second.
     ("grpc.min_reconnect_backoff_ms", 2000),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # A member that comes back at another address is found by its name; the default asks for it once in 30 s.
+    ("grpc.dns_min_time_between_resolutions_ms", 1000),
     # Two channels to a member are two connections: a watch does not share the fate of the calls.
     ("grpc.use_local_subchannel_pool", 1),
     # No layer below the commit loop sends a transaction again.
