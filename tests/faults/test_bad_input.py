@@ -291,7 +291,7 @@ def test_an_endpoint_that_speaks_something_else(talker: Callable[[bytes], str], 
     assert caught.value.remedy is not None
 
 
-@pytest.mark.parametrize("endpoints", ["", ",", "a b:1", "host:port", "ftp://h:1", "agent://h:1", "h:99999", []])
+@pytest.mark.parametrize("endpoints", ["", ",", "a b:1", "host:port", "ftp://h:1", "agent://", "h:99999", []])
 def test_endpoints_that_cannot_be(endpoints: str | list[str]) -> None:
     with pytest.raises((errors.InvalidAddress, errors.ConfigurationInvalid)) as caught:
         MetaStore.open(endpoints, timeout=1.0)
