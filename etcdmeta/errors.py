@@ -167,40 +167,15 @@ class NotFound(EtcdMetaError):
     """A named thing is not there, in a picture proven current."""
 
 
-class DatabaseNotFound(NotFound):
-    pass
-
-
-class PolicyNotFound(NotFound):
-    pass
-
-
-class GroupNotFound(NotFound):
-    pass
-
-
-class ShardNotFound(NotFound):
-    pass
-
-
-class OwnerNotFound(NotFound):
-    pass
-
-
-class NodeNotFound(NotFound):
-    pass
-
-
-class QueryNotFound(NotFound):
-    pass
-
-
-class SubscriptionNotFound(NotFound):
-    pass
-
-
-class UserNotFound(NotFound):
-    pass
+class DatabaseNotFound(NotFound): ...
+class PolicyNotFound(NotFound): ...
+class GroupNotFound(NotFound): ...
+class ShardNotFound(NotFound): ...
+class OwnerNotFound(NotFound): ...
+class NodeNotFound(NotFound): ...
+class QueryNotFound(NotFound): ...
+class SubscriptionNotFound(NotFound): ...
+class UserNotFound(NotFound): ...
 
 
 class Refused(EtcdMetaError):
@@ -211,32 +186,13 @@ class AlreadyExists(Refused):
     """Something else stands under that name (the same thing again is no error)."""
 
 
-class DatabaseExists(AlreadyExists):
-    pass
-
-
-class PolicyExists(AlreadyExists):
-    pass
-
-
-class QueryExists(AlreadyExists):
-    pass
-
-
-class SubscriptionExists(AlreadyExists):
-    pass
-
-
-class UserExists(AlreadyExists):
-    pass
-
-
-class NodeExists(AlreadyExists):
-    pass
-
-
-class OwnerExists(AlreadyExists):
-    pass
+class DatabaseExists(AlreadyExists): ...
+class PolicyExists(AlreadyExists): ...
+class QueryExists(AlreadyExists): ...
+class SubscriptionExists(AlreadyExists): ...
+class UserExists(AlreadyExists): ...
+class NodeExists(AlreadyExists): ...
+class OwnerExists(AlreadyExists): ...
 
 
 class NodesRequired(Refused):

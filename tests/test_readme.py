@@ -35,7 +35,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COLUMNS = 120
 
 # Run on and on, or are about processes of their own: they have tests of their own, and are only parsed here.
-NOT_RUN = {"demo", "etcd run", "agent run"}
+NOT_RUN = {"demo", "etcd run", "agent run", "node leave"}
 
 
 class Block(NamedTuple):

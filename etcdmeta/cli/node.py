@@ -106,7 +106,7 @@ def remove(
             carry_out(session, store, [BeginNodeRemoval(node_id=record.id)], dry_run=True, show=listing(snapshot, []))
             return
         if record.state == NodeState.REMOVED:
-            _tell_removed(session, store, record, "is removed already; nothing changed")
+            tell_removed(session, store, record, "is removed already; nothing changed")
             return
         owned = snapshot.owner_counts().get(record.id, 0)
         taken = f" and its share in {counted(owned, 'shard')}" if owned else ""
@@ -119,10 +119,11 @@ def remove(
             if state == record.state:
                 raise
             raise PartlyDone(f"node {record.id} is {state} and takes no new shards", error) from error
-        _tell_removed(session, store, record, "is removed")
+        tell_removed(session, store, record, "is removed")
 
 
-def _tell_removed(session: Session, store: MetaStore, node: Node, how: str) -> None:
+def tell_removed(session: Session, store: MetaStore, node: Node, how: str) -> None:
+    """Say how a node went, in the format that was asked for."""
     snapshot, picture = session.look(store)
     if session.output.is_table:
         session.output.sentence(f"node {node.id} ({node.host}) {how} (generation {snapshot.generation})")
@@ -260,3 +261,6 @@ def _or_unknown(number: int | None) -> str:
 
 def _live(item: NodeItem) -> str:
     return {True: "live", False: "down", None: "not reported"}[item.live]
+
+
+from etcdmeta.cli import node_leave  # noqa: E402, F401 - registers its verb with ``app``

@@ -144,7 +144,19 @@ class Session:
                 fresh = store.freshness()
                 where = f"generation {fresh.generation}, revision {fresh.revision}"
                 self.trace(f"{fresh.endpoint}: {where}, {time.monotonic() - self._began:.3f} s")
+            if wait:
+                self._tell_age(store)
             yield store
+
+    def _tell_age(self, store: MetaStore) -> None:
+        """Say so where what will be shown is not current: an agent that is cut off from etcd serves what it has."""
+        from etcdmeta.model.health import span_text
+
+        fresh = store.freshness()
+        if fresh.state != "live":
+            age = f"{span_text(fresh.age)} old" if math.isfinite(fresh.age) else "of an unknown age"
+            why = f": {fresh.problem.message}" if fresh.problem is not None else ""
+            self.note(f"the picture is {age}{why}", level="warning")
 
     def look(self, store: MetaStore) -> tuple[Snapshot, Picture]:
         """The store's picture, and what the envelope of an output says of it.

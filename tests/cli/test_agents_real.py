@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -113,3 +114,22 @@ def _come_up(store: MetaStore, node_id: int) -> None:
     key = store.keyspace.absolute(keys.live(node_id))
     store.strategy.transact(Transaction((), (Put(key, encode(record)),)), deadline=time.monotonic() + 20)
     store.wait_for(lambda snapshot: snapshot.is_live(node_id), 20)
+
+
+def test_what_an_agent_shows_that_is_cut_off_is_said_to_be_old(cli: Cli) -> None:
+    link = LocalStrategy(LocalCluster())
+    with local_store(link, cluster=NAME) as store:
+        store.create_database("metrics")
+        with serve_agent(store) as serving:
+            where = ("--endpoints", f"agent://{serving.address}", "--cluster", NAME)
+            assert cli("db", "list", "-q", *where).err == ""
+            link.disconnect()
+            deadline = time.monotonic() + 20
+            while store.freshness().state == "live":
+                assert time.monotonic() < deadline
+                threading.Event().wait(0.01)  # the follower has no event for a test to wait for
+            ran = cli("db", "list", "-q", "--timeout", "2s", *where)
+    assert ran.code == 0
+    assert "metrics" in ran.out
+    assert "warning: the picture is" in ran.err
+    assert "cut off from etcd" in ran.err
