@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 import grpc
 
 from etcdmeta.agent.occupancy import Slot
+from etcdmeta.wire.via import Relay, relaying
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,7 +24,8 @@ MARGIN = 0.1
 @dataclass(frozen=True, slots=True)
 class Call:
     """``who``: the name in the caller's certificate; empty: nobody showed one. ``deadline``: monotonic seconds, None
-    where the caller gave none. ``slot`` is None for a stream."""
+    where the caller gave none. ``slot`` is None for a stream, and for what is not
+    counted. ``via``: the agents that passed it on to this one."""
 
     method: str
     who: str
@@ -32,6 +34,7 @@ class Call:
     deadline: float | None
     pool: Executor
     slot: Slot | None
+    via: tuple[str, ...] = ()
 
     def before(self, seconds: float) -> float:
         """The caller's deadline, less what the answer needs for its way; at most so many seconds from now."""
@@ -47,12 +50,18 @@ class Call:
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Blocking work: it occupies the request's place until it has ended, though the caller may be gone."""
+
+        def done_for_it() -> T:
+            deadline = None if self.deadline is None else self.before(float("inf"))
+            with relaying(Relay(self.via, deadline)):
+                return work(*args, **kwargs)
+
         if self.slot is None:
-            return await asyncio.wrap_future(self.pool.submit(work, *args, **kwargs))
+            return await asyncio.wrap_future(self.pool.submit(done_for_it))
         slot = self.slot
         slot.hold()
         try:
-            future = self.pool.submit(work, *args, **kwargs)
+            future = self.pool.submit(done_for_it)
         except BaseException:
             slot.release()
             raise

@@ -16,6 +16,7 @@ from etcdmeta.agent.hardening import SERVER_OPTIONS
 from etcdmeta.agent.health import Health
 from etcdmeta.agent.limits import Limits
 from etcdmeta.agent.service import Membership, Service
+from etcdmeta.consensus.protocol import Delegate
 from etcdmeta.errors import ConfigurationInvalid
 from etcdmeta.store import MetaStore
 
@@ -68,6 +69,8 @@ class Server:
             limits=limits,
             feed=self._feed,
             pool=work,
+            address=lambda: self.facts.address,
+            relays=isinstance(self._store.strategy, Delegate),
         )
         server = self._server = grpc.aio.server(
             options=(

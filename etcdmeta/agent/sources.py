@@ -95,8 +95,11 @@ def recall(path: Path) -> Sources | None:
     return sources if (sources.etcd if sources.participates else sources.agents) else None
 
 
-def connect_agents(config: AgentConfig, addresses: Sequence[str]) -> AgentStrategy:
-    """A connection to other agents. Raises `InvalidAddress`, `ConfigurationInvalid`.
+def connect_agents(
+    config: AgentConfig, addresses: Sequence[str], address: Callable[[], str] | None = None
+) -> AgentStrategy:
+    """A connection to other agents. ``address`` gives this agent's, empty while it has none. Raises
+    `InvalidAddress`, `ConfigurationInvalid`.
 
     Its TLS is that of the settings. Where they speak of etcd, being given with its endpoints, or say nothing, an agent
     shows other agents the certificate that it serves with, and trusts the authority that it trusts as a server.
@@ -106,8 +109,8 @@ def connect_agents(config: AgentConfig, addresses: Sequence[str]) -> AgentStrate
     tls = config.tls
     own = tls is not None and tls.client_ca is not None and (config.endpoints or config.cacert is None)
     if tls is not None and own:
-        return AgentStrategy(addresses, ca=str(tls.client_ca), cert=str(tls.cert), key=str(tls.key))
-    return AgentStrategy(addresses, ca=config.cacert, cert=config.cert, key=config.key)
+        return AgentStrategy(addresses, ca=str(tls.client_ca), cert=str(tls.cert), key=str(tls.key), own=address)
+    return AgentStrategy(addresses, ca=config.cacert, cert=config.cert, key=config.key, own=address)
 
 
 def connect_etcd(config: AgentConfig, endpoints: Sequence[str]) -> Strategy:
@@ -124,18 +127,24 @@ def connect_etcd(config: AgentConfig, endpoints: Sequence[str]) -> Strategy:
     )
 
 
-def open_strategy(config: AgentConfig, sources: Sources, others: Callable[[], Sequence[str]]) -> Strategy:
-    """etcd, with the other agents in between where it is not reached; or agents. ``others``: whom to turn to then."""
+def open_strategy(
+    config: AgentConfig,
+    sources: Sources,
+    others: Callable[[], Sequence[str]],
+    address: Callable[[], str] | None = None,
+) -> Strategy:
+    """etcd, with the other agents in between where it is not reached; or agents. ``others``: whom to turn to then.
+    ``address``: see `connect_agents`."""
     if not sources.participates:
         own = config.address(host_and_port(config.listen)[1])  # it may stand in the answer, from before a restart
         addresses = tuple(address for address in sources.agents if address != own)
         if not addresses:
             raise ConfigurationInvalid("there is no other agent to delegate to", remedy="name some with --join")
-        return connect_agents(config, addresses)
+        return connect_agents(config, addresses, address)
     return FallbackStrategy(
         connect_etcd(config, sources.etcd),
         others,
-        lambda addresses: connect_agents(config, addresses),
+        lambda addresses: connect_agents(config, addresses, address),
         probe_key=Keyspace(config.cluster).absolute(keys.GENERATION),
     )
 

@@ -3,6 +3,7 @@
 An answer that is lost, or an agent that goes away, leads to the same ids at the next agent: done once, whichever of
 them did it. The first sending is made ``once``, so that a command that changes nothing leaves no trace; every later one
 is not, and the agent makes sure of its answer by the ledger: a refusal then is proof that no earlier sending will land.
+What an agent sends on for another's call, it sends once to each, within the caller's deadline: the caller repeats it.
 Group commit, ids and retries after conflicts are the agent's. Here a command returns when the own cache shows it,
 whichever agent feeds that.
 """
@@ -51,6 +52,7 @@ from etcdmeta.store.waiters import RevisionWaiters
 from etcdmeta.wire.commands import to_wire
 from etcdmeta.wire.pb import agent_pb2 as pb
 from etcdmeta.wire.positions import encode_position
+from etcdmeta.wire.via import relayed
 
 SHARE = 0.6
 """Of the time that is left, for one sending, where there is another agent: a silent one must not take it all."""
@@ -60,6 +62,7 @@ LONGEST_ACTOR = 200
 """Characters that agents take; they add how they know the caller."""
 _NOT_SENT = (Unavailable, LimitReached, ConflictPersists)
 """That sending is certain to have done nothing; another may."""
+_NOTHING = "nothing was done"
 _PROOFS = (InvalidInput, NotFound, Refused, OperationIdReused, Fenced)
 _NO_PROOFS = (UnreadableRequest, UnknownCommand, MessageTooLarge, DeadlineInvalid, CommandTooLarge, ReadOnly)
 """Of the refusals, those that agents give without looking what became of an earlier sending."""
@@ -130,14 +133,15 @@ class Delegation:
     # --- sending
 
     def _send(self, request: pb.ExecuteRequest, what: str, deadline: float) -> pb.ExecuteResponse:
-        """To one agent after the other, until one answers."""
+        """To one agent after the other, until one answers; for another's call, one round."""
+        once_round = relayed() is not None
         agents = len(self._agents.endpoints)
         lost: BaseException | None = None
         reason: EtcdMetaError | None = None
         tries, pause = 0, FIRST_PAUSE
         while not self._closing.is_set():
-            # A sure answer is worth more than a punctual one.
-            end = deadline if lost is None else deadline + GRACE
+            # A sure answer is worth more than a punctual one; but nobody waits for us beyond another's deadline.
+            end = deadline if lost is None or once_round else deadline + GRACE
             left = end - time.monotonic()
             if left <= 0:
                 break
@@ -163,13 +167,15 @@ class Delegation:
             request.once = request.once and lost is None
             tries += 1
             if tries % agents == 0:
+                if once_round:
+                    break
                 self._closing.wait(min(random.uniform(0, pause), max(0.0, end - time.monotonic())))
                 pause = min(2 * pause, LAST_PAUSE)
         if lost is not None:
             raise _unknown(request, what, lost) from lost
         if self._closing.is_set():
             raise StoreClosed("the store was closed")
-        raise reason or Unavailable(f"no time was left to send {what!r} to an agent")
+        raise _not_done(what, reason)
 
     def _is_too_old(self, operation_id: str) -> bool:
         """Whether the ledger does not reach back to an id: no agent will ever know more of it."""
@@ -199,6 +205,24 @@ class Delegation:
         snapshot = self._picture.snapshot()
         generation = outcome.generation
         return snapshot.revision >= outcome.revision or (generation is not None and snapshot.generation >= generation)
+
+
+def _not_done(what: str, reason: EtcdMetaError | None) -> EtcdMetaError:
+    """Certain: each sending has failed before anything was done, or there was none. ``reason``: of the last."""
+    if reason is None:
+        return Unavailable(
+            f"no time was left to send {what!r} to an agent: {_NOTHING}",
+            rule="the caller's deadline had passed",
+            remedy="give more time: --timeout",
+        )
+    if type(reason) is not Unavailable or _NOTHING in reason.message:
+        return reason  # what it is says it
+    return Unavailable(
+        f"{reason.message}: {_NOTHING}",
+        value=reason.value,
+        rule=reason.rule,
+        remedy=reason.remedy or "repeat it later; see `etcdmeta agent status`",
+    )
 
 
 def _unknown(request: pb.ExecuteRequest, what: str, problem: BaseException) -> OutcomeUnknown:

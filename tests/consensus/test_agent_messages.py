@@ -206,6 +206,7 @@ def test_history_that_is_not_there_is_no_error_of_the_tree() -> None:
         ("failed to connect to all addresses; x: WRONG_VERSION_NUMBER", "agent://"),
         ("failed to connect to all addresses; last error: x: Socket closed", "--cert"),
         ("failed to connect to all addresses; last error: x: Connection refused", "running"),
+        ("last error: UNKNOWN: x: connection attempt timed out before receiving SETTINGS frame", "is it paused"),
     ],
 )
 def test_a_failed_handshake_says_what_to_do(details: str, words: str) -> None:

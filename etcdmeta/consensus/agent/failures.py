@@ -100,11 +100,21 @@ def all_failed(reasons: Mapping[str, EtcdMetaError]) -> EtcdMetaError:
     if len(reasons) == 1:
         return next(iter(reasons.values()))
     if not reasons:
-        return Unavailable("no time was left to ask an agent", rule="the caller's deadline had passed")
+        return no_time("an agent", None)
     return Unavailable(
         "no agent could answer: " + ", ".join(error.message for error in reasons.values()),
         value=",".join(reasons),
         remedy="see `etcdmeta agent status`",
+    )
+
+
+def no_time(whom: str, trouble: EtcdMetaError | None) -> Unavailable:
+    """Nothing was sent: the deadline had passed. ``trouble``: why that agent did not answer the last time."""
+    return Unavailable(
+        f"no time was left to ask {whom}" + (f"; before, {trouble.message}" if trouble else ""),
+        value=whom,
+        rule="the caller's deadline had passed",
+        remedy=(trouble.remedy if trouble else None) or "give more time: --timeout; see `etcdmeta agent status`",
     )
 
 
@@ -159,6 +169,12 @@ def _unavailable(error: grpc.RpcError, endpoint: str) -> Unavailable:
             value=endpoint,
             rule="an agent with TLS may ask for a certificate, which its authority has signed and which is not expired",
             remedy="give --cacert, --cert and --key as the agent asks for them, or write agent:// if it has no TLS",
+        )
+    if "before receiving SETTINGS" in message:  # the kernel took the connection, and nobody reads from it
+        return Unavailable(
+            f"the agent at {endpoint} accepts connections and does not answer: is it paused or overloaded?",
+            value=endpoint,
+            remedy="look at its process, or ask another agent",
         )
     reason = message.rpartition("last error: ")[2] or code.name
     return Unavailable(f"the agent at {endpoint}: {reason}", value=endpoint)

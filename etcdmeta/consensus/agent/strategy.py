@@ -27,7 +27,7 @@ from etcdmeta.errors import Defect, Unavailable
 from etcdmeta.wire.pb import agent_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from etcdmeta.records.transaction import ReadResult, Transaction, TxnResult
 
@@ -36,8 +36,9 @@ class AgentStrategy:
     """The `etcdmeta.consensus.protocol.Delegate` over agents of one cluster. Thread-safe; of one process.
 
     ``endpoints`` as `parse_agents` reads them. ``ca``, ``cert``, ``key``: PEM files for agents with TLS, read again
-    when they change; where one is given, all agents have TLS. Nothing is connected before the first call. Raises
-    `InvalidAddress`, `ConfigurationInvalid`.
+    when they change; where one is given, all agents have TLS. ``own``: where this process is an agent itself, its
+    address, empty while it has none: by it, calls that go in a circle are known (`etcdmeta.wire.via`). Nothing is
+    connected before the first call. Raises `InvalidAddress`, `ConfigurationInvalid`.
     """
 
     def __init__(
@@ -47,9 +48,10 @@ class AgentStrategy:
         ca: str | None = None,
         cert: str | None = None,
         key: str | None = None,
+        own: Callable[[], str] | None = None,
     ) -> None:
         parsed = parse_agents(endpoints, secure=any((ca, cert, key)))
-        self._transport = Transport(parsed, Tls(ca, cert, key))
+        self._transport = Transport(parsed, Tls(ca, cert, key), own)
         self._lock = threading.Lock()
         self._streams: set[AgentWatchStream] = set()
 
@@ -138,7 +140,7 @@ class AgentStrategy:
             name, call, first = begin(endpoint, deadline)
         else:
             name, call, first = self._transport.ask_each(begin, deadline, small=False)
-        self._transport.picker.mark_good(name, time.monotonic())
+        self._transport.answered(name)
         try:
             if first.kind != pb.FetchResponse.PICTURE:
                 raise Unavailable(f"{name} answered with something else than its picture", value=name)

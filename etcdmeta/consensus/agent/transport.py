@@ -1,6 +1,7 @@
 """Calls to the agents: a channel each, a deadline always, and who is asked next.
 
-`call` goes to one agent, once. `ask` is for what may be repeated: one agent after the other, until the deadline.
+`call` goes to one agent, once. `ask` is for what may be repeated: one agent after the other, until the deadline; for a
+call of another's that is passed on, one round: its caller repeats it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from etcdmeta.consensus.etcd.channel import Tls, open_channel
 from etcdmeta.consensus.etcd.picker import Picker
 from etcdmeta.errors import EtcdMetaError, ForkedProcess, InvalidAddress, LimitReached, StoreClosed, Unavailable
 from etcdmeta.wire.pb.agent_pb2_grpc import MetadataStub
+from etcdmeta.wire.via import relayed, way_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,9 +47,12 @@ class Line:
 class Transport:
     """The channels to all agents. Thread-safe; of the process that made it alone."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], tls: Tls) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], tls: Tls, own: Callable[[], str] | None = None) -> None:
+        """``own``: see `AgentStrategy`."""
         self._endpoints = {endpoint.target: endpoint for endpoint in endpoints}
         self._tls = tls
+        self._own = own
+        self._troubles: dict[str, EtcdMetaError] = {}  # why each agent failed, until it answers
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._lines: dict[str, Line] = {}
@@ -55,6 +60,10 @@ class Transport:
         self._closed = threading.Event()
         self.names = tuple(self._endpoints)
         self.picker = Picker(self.names)
+
+    def way_on(self) -> tuple[tuple[str, str], ...]:
+        """The metadata of a call that this thread makes."""
+        return way_on("" if self._own is None else self._own())
 
     def check_usable(self) -> None:
         """Raises `ForkedProcess` in a child of the process that opened this, `StoreClosed` after `close`."""
@@ -112,17 +121,20 @@ class Transport:
             response = self.begin(name, method, request, deadline)
         except grpc.RpcError as error:
             raise self.judge(error, name, meaning) from error
-        self.picker.mark_good(name, time.monotonic())
+        self.answered(name)
         return response
 
     def begin(self, name: str, method: str, request: Any, deadline: float) -> Any:
         """The answer of an unary method, or the iterator of a streaming one; raises what gRPC raises."""
         line = self.line(name)
+        relay = relayed()
+        if relay is not None and relay.deadline is not None:
+            deadline = min(deadline, relay.deadline)
         left = deadline - time.monotonic()
         if left <= 0:
-            raise Unavailable(f"no time was left to ask {name}", value=name)
+            raise failures.no_time(name, self._troubles.get(name))
         try:
-            return getattr(line.stub, method)(request, timeout=min(left, LONGEST_CALL))
+            return getattr(line.stub, method)(request, timeout=min(left, LONGEST_CALL), metadata=self.way_on())
         except ValueError as error:  # gRPC's word for a channel that was closed
             self.check_usable()
             raise Unavailable(f"the channel to {name} was closed", value=name) from error
@@ -135,12 +147,17 @@ class Transport:
     ) -> Exception:
         """What a failed call means, which is remembered of the agent, too."""
         known = meaning(error, name)
-        now = time.monotonic()
         if isinstance(known, EtcdMetaError) and not isinstance(known, Unavailable | LimitReached):
-            self.picker.mark_good(name, now)
+            self.answered(name)
         else:
-            self.picker.mark_failed(name, now)
+            self.picker.mark_failed(name, time.monotonic())
+            self._troubles[name] = known if isinstance(known, EtcdMetaError) else Unavailable(str(known), value=name)
         return known
+
+    def answered(self, name: str) -> None:
+        """An agent has answered, with whatever."""
+        self.picker.mark_good(name, time.monotonic())
+        self._troubles.pop(name, None)
 
     def ask(self, method: str, request: Any, deadline: float, *, small: bool = True) -> Any:
         """A call that may be repeated, to whichever agent answers.
@@ -163,8 +180,8 @@ class Transport:
                 except failures.ELSEWHERE as reason:
                     self.check_usable()
                     reasons[name] = reason
-            if time.monotonic() + pause >= deadline:
-                raise failures.all_failed(reasons)
+            if relayed() is not None or time.monotonic() + pause >= deadline:
+                raise failures.all_failed(reasons or dict(self._troubles))
             self._closed.wait(random.uniform(pause / 2, pause))
             self.check_usable()
             pause = min(2 * pause, LAST_PAUSE)

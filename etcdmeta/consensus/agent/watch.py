@@ -74,7 +74,7 @@ class AgentWatchStream:
         with self._lock:
             if self._cancelled.is_set():
                 return
-            self._call = call = stub.Watch(self._request)
+            self._call = call = stub.Watch(self._request, metadata=self._transport.way_on())
         news = News(self._request.revision)
         try:
             for message in call:
