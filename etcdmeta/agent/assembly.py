@@ -3,7 +3,7 @@
 The order of the start: the data directory is locked; the identity is read, or made; the picture is followed. Where the
 cache file has one, it is served at once, as old as it is; else etcd, or another agent, is waited for. The node joins,
 says that it is alive, and the agent is ready. The end goes the other way round, within five seconds: health says
-NOT_SERVING, streams are drained, the lease is given back, the picture is saved.
+NOT_SERVING, streams are drained and the lease is given back, the picture is saved.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from etcdmeta.agent.server import Server
 from etcdmeta.agent.sources import Sources, open_strategy, reached, real
 from etcdmeta.agent.trust import Trust
 from etcdmeta.agent.vitals import Vitals
-from etcdmeta.errors import Defect, EtcdMetaError, Unavailable
+from etcdmeta.errors import Defect, EtcdMetaError, NodeAlreadyRunning, Unavailable
 from etcdmeta.replica.config import FollowerConfig
 from etcdmeta.replica.states import FollowerState
 
@@ -44,7 +44,7 @@ log = logging.getLogger("etcdmeta.agent")
 DRAIN_SECONDS = 2.0
 REVOKE_SECONDS = 1.5
 CLOSE_SECONDS = 1.2
-"""At the end, of each step at most: together they stay below five."""
+"""At the end, of each step at most; the first two are taken at once."""
 LONGEST_PAUSE = 5.0
 """Seconds between two attempts at what has to wait for etcd or for another agent."""
 PATIENCE = 5.0
@@ -164,6 +164,8 @@ class Assembly:
         enrolling = self._in_background(self._enrol())
         if self._server is not None and (self._enrolment is None or self.facts.node_id):
             await asyncio.wait((enrolling,), timeout=PATIENCE)  # what is away may stay away: it is served already
+            while self._enrolment is not None and self._enrolment.waits_for_another and not enrolling.done():
+                await asyncio.wait((enrolling,), timeout=1.0)  # who may be refused yet is not ready
         else:
             await asyncio.wait((enrolling,))
         if self._failure is not None:
@@ -196,7 +198,7 @@ class Assembly:
     def _open_store(self) -> None:
         """The one place that decides what is followed."""
         config = self.config
-        strategy = open_strategy(config, self._sources, self._others)
+        strategy = open_strategy(config, self._sources, self._others, lambda: self.facts.address)
         try:
             store = MeasuredStore(
                 strategy,
@@ -275,11 +277,11 @@ class Assembly:
             try:
                 return await in_background(attempt)
             except EtcdMetaError as error:
-                if not passes(error):
+                if not (passes(error) if self._enrolment is None else self._enrolment.passes(error)):
                     raise
                 waited = round(time.monotonic() - began)
                 log.warning("%s: %s", what, error.message, extra=told(reason=error.reason, waited=waited))
-                if once:
+                if once and not isinstance(error, NodeAlreadyRunning):
                     return None
             await asyncio.sleep(random.uniform(pause / 2, pause))
             pause = min(LONGEST_PAUSE, 2 * pause)
@@ -356,10 +358,13 @@ class Assembly:
         self._ending.set()
         for task in self._tasks:
             task.cancel()
+        # At the same time: with etcd away either takes all of its own, and who waits for the end has five seconds.
+        ends: list[Coroutine[Any, Any, None]] = []
         if self._server is not None:
-            await self._server.stop(DRAIN_SECONDS)
+            ends.append(self._server.stop(DRAIN_SECONDS))
         if self._liveness is not None:
-            await self._bounded("the lease", partial(self._liveness.stop, REVOKE_SECONDS), REVOKE_SECONDS)
+            ends.append(self._bounded("the lease", partial(self._liveness.stop, REVOKE_SECONDS), REVOKE_SECONDS))
+        await asyncio.gather(*ends)
         if self._store is not None:
             await self._bounded("the picture", self._store.close, CLOSE_SECONDS)
         if self._exposition is not None:

@@ -9,6 +9,7 @@ from etcdmeta.agent.config import AgentConfig
 from etcdmeta.agent.datadir import DataDirectory
 from etcdmeta.agent.joining import Joined, join_directly, join_through
 from etcdmeta.agent.sources import Sources, connect_agents, keep, recall
+from etcdmeta.agent.tenure import GRACE, LONGEST_TTL, lease_seconds
 from etcdmeta.consensus.protocol import Delegate
 from etcdmeta.errors import (
     ClusterDestroyed,
@@ -16,6 +17,7 @@ from etcdmeta.errors import (
     ConflictPersists,
     EtcdMetaError,
     LimitReached,
+    NodeAlreadyRunning,
     OutcomeUnknown,
     ReadOnly,
     Unavailable,
@@ -29,6 +31,7 @@ from etcdmeta.store import MetaStore, new_operation_id
 _PASSING = (
     Unavailable,
     LimitReached,
+    NodeAlreadyRunning,
     OutcomeUnknown,
     ConflictPersists,
     WaitTimedOut,
@@ -56,6 +59,7 @@ class Enrolment:
         self._directory = directory
         self._sources_file = directory.path / "sources.json"
         self._operation_id = new_operation_id()
+        self._held_since: float | None = None  # monotonic; None: the node is not known to be live elsewhere
         self.identity = directory.identity()
         if self.identity.cluster not in {"", config.cluster}:
             raise WrongCluster(
@@ -69,6 +73,27 @@ class Enrolment:
     def recalled(self) -> Sources | None:
         """Where a member found its picture the last time."""
         return recall(self._sources_file) if self.identity.node_id else None
+
+    def passes(self, error: EtcdMetaError) -> bool:
+        """As the function `passes`; and a node that is live at another host may be dead there: its lease is given the
+        time to end, anew where it is not asked for without a break, since none ends while etcd is away."""
+        if not isinstance(error, NodeAlreadyRunning):
+            self._held_since = None
+            return passes(error)
+        now = time.monotonic()
+        if self._held_since is None:
+            self._held_since = now
+        return now - self._held_since < self._longest_lease(error) + GRACE
+
+    @property
+    def waits_for_another(self) -> bool:
+        """Whether the node is live at another host, by the latest answer."""
+        return self._held_since is not None
+
+    def _longest_lease(self, error: NodeAlreadyRunning) -> float:
+        """Of the holder, in seconds: what it says, if it says so, else what one of our own could have."""
+        said = error.value if isinstance(error.value, int) else 0
+        return min(said, lease_seconds(LONGEST_TTL)) if said > 0 else 2 * self._config.ttl
 
     def is_member(self, snapshot: Snapshot) -> bool:
         """Whether a current picture shows this node as it is: then there is nothing to write."""
@@ -130,6 +155,7 @@ class Enrolment:
         return self._kept(joined)
 
     def _kept(self, joined: Joined) -> Joined:
+        self._held_since = None
         if joined.identity != self.identity:
             self._directory.save(joined.identity)
             self.identity = joined.identity
@@ -138,4 +164,3 @@ class Enrolment:
     def keep_sources(self, sources: Sources) -> None:
         """For a start at which nobody answers."""
         keep(self._sources_file, sources)
-

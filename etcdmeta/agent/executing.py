@@ -9,6 +9,8 @@ from etcdmeta.agent.facts import Facts
 from etcdmeta.agent.feed import Feed
 from etcdmeta.agent.limits import Limits
 from etcdmeta.agent.standing import Standing
+from etcdmeta.commands.joining import JoinNode
+from etcdmeta.commands.node import AddNode
 from etcdmeta.commands.plan import Command
 from etcdmeta.errors import ClusterRestored, CommandTooLarge, InvalidInput, UnreadableRequest
 from etcdmeta.store import MetaStore
@@ -21,6 +23,16 @@ from etcdmeta.wire.positions import decode_position, encode_position
 MOST_OPERATIONS = 100
 """A transaction takes no more: each has an entry in the ledger (law 5)."""
 _LONGEST_ACTOR = 200
+_ADMITTING = frozenset({JoinNode.NAME, AddNode.NAME})
+
+
+def also_called(request: pb.ExecuteRequest) -> tuple[str, ...]:
+    """The methods that the caller must be allowed to call, too: what its commands do, others do by them.
+
+    Whoever makes a node a member joins one. Not so the other commands: ``init cluster`` founds a cluster without
+    anybody in it, and accepting a restore or raising the ledger's floor is an operator's repair of what is there.
+    """
+    return ("Join",) if any(operation.command.name in _ADMITTING for operation in request.operations) else ()
 
 
 class Executing:

@@ -24,8 +24,17 @@ from etcdmeta.agent.feed import Feed
 from etcdmeta.agent.limits import Limits
 from etcdmeta.agent.metered import Metered
 from etcdmeta.agent.occupancy import Occupancy
+from etcdmeta.agent.refusals import Refusals
 from etcdmeta.agent.writing import Stalled
-from etcdmeta.errors import DeadlineInvalid, MessageTooLarge, UnreadableRequest, UnsupportedVersion, WrongCluster
+from etcdmeta.errors import (
+    DeadlineInvalid,
+    MessageTooLarge,
+    Unavailable,
+    UnreadableRequest,
+    UnsupportedVersion,
+    WrongCluster,
+)
+from etcdmeta.wire.via import MOST_HOPS, read_way, spelled
 
 SERVICE = "etcdmeta.agent.v1.Metadata"
 
@@ -56,14 +65,19 @@ class Deadline(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """``run``: of a unary method, from call and request to the answer; of a stream, it writes to the context."""
+    """``run``: of a unary method, from call and request to the answer; of a stream, it writes to the context.
+    ``counted``: whether it takes one of the places for requests; False: who only asks how the agent is gets an answer
+    from a full one, too. Such a one does no blocking work. ``also``: the methods that who sends such a request must be
+    allowed to call, too."""
 
     name: str
     request: type[Message]
     run: Callable[[Call, Any], Awaitable[Message | None]]
     stream: bool = False
     deadline: Deadline = Deadline.NEEDED
+    counted: bool = True
     operation_id: Callable[[Any], str] = lambda _: ""
+    also: Callable[[Any], tuple[str, ...]] = lambda _: ()
 
 
 class Gate(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
@@ -78,13 +92,19 @@ class Gate(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
         limits: Limits,
         feed: Feed,
         pool: Executor,
+        address: Callable[[], str] = lambda: "",
+        relays: bool = False,
     ) -> None:
+        """``address``: where others reach this agent. ``relays``: it passes on to other agents what it cannot do."""
         self.occupancy = Occupancy(limits)
         self._cluster = cluster
         self._authorise = authorise
         self._limits = limits
         self._feed = feed
         self._pool = pool
+        self._refusals = Refusals()
+        self._address = address
+        self._relays = relays
         self._handlers = {f"/{SERVICE}/{method.name}": self._handler(method) for method in methods}
         # Whatever the caller thinks that the method is: to the wire it is all the same.
         self._unknown = grpc.stream_stream_rpc_method_handler(self._refuse_unknown)
@@ -117,29 +137,65 @@ class Gate(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
         try:
             who = self._authorise.check(method.name, context)
             self._feed.check_open()
+            via = self._way(context)
             request = self._read(method, await self._receive(method, context))
+            for other in method.also(request):
+                self._authorise.check(other, context)
             deadline = self._deadline(method, request, context)
             if method.stream:
                 with self.occupancy.stream(who or client):
                     metered = Metered(context, self.occupancy)
                     try:
                         return await method.run(
-                            Call(method.name, who, client, metered, deadline, self._pool, None), request
+                            Call(method.name, who, client, metered, deadline, self._pool, None, via), request
                         )
                     except Stalled as stalled:
                         raise await stalled.settle() from None  # its place stays taken until then
-            slot = self.occupancy.enter()
+            slot = self.occupancy.enter() if method.counted else None
             try:
-                return await method.run(Call(method.name, who, client, context, deadline, self._pool, slot), request)
+                return await method.run(
+                    Call(method.name, who, client, context, deadline, self._pool, slot, via), request
+                )
             finally:
-                slot.release()
+                if slot is not None:
+                    slot.release()
         except (asyncio.CancelledError, grpc.aio.AbortError):
             raise
         except Exception as error:  # the general error: logged there, with its trace
-            if context.cancelled():
-                raise asyncio.CancelledError from error  # a write to who is gone
+            if context.cancelled() or isinstance(error, grpc.aio.InternalError):
+                raise asyncio.CancelledError from error  # a read from, or a write to, who is gone
             operation_id = method.operation_id(request) if request is not None else ""
-            await refuse(context, error, method=method.name, client=client, operation_id=operation_id)
+            await refuse(
+                context,
+                error,
+                refusals=self._refusals,
+                method=method.name,
+                client=client,
+                operation_id=operation_id,
+            )
+
+    def _way(self, context: grpc.aio.ServicerContext) -> tuple[str, ...]:
+        """The agents that passed the call on. Raises `Unavailable` where it goes in a circle, or too far."""
+        via = read_way(context.invocation_metadata())
+        if not via:
+            return ()
+        shown = " -> ".join(via)[:200]
+        own = self._address()
+        if own and spelled(own) in via:
+            raise Unavailable(
+                f"agents pass a call on in a circle: {shown} -> {own}",
+                value=own,
+                rule="an agent that delegates needs one, directly or through another, that reaches etcd",
+                remedy="see which agent reaches etcd: `etcdmeta agent status`",
+            )
+        if len(via) > MOST_HOPS or (self._relays and len(via) == MOST_HOPS):
+            raise Unavailable(
+                f"the call was passed on by {len(via)} agents ({shown}), and this one would pass it on again",
+                value=len(via),
+                rule=f"at most {MOST_HOPS} agents pass a call on",
+                remedy="let agents delegate to one that reaches etcd: `etcdmeta agent status` shows which",
+            )
+        return via
 
     async def _receive(self, method: Method, context: grpc.aio.ServicerContext) -> bytes:
         """The bytes of the one request."""
@@ -214,7 +270,8 @@ class Gate(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
             rule=f"it serves {SERVICE}, gRPC's health service and reflection",
             remedy="use a client of the agent's version, or upgrade the agent: `etcdmeta agent status` shows it",
         )
-        await refuse(context, error, method="an unknown method", client=client_of(context.peer()))
+        client = client_of(context.peer())
+        await refuse(context, error, refusals=self._refusals, method="an unknown method", client=client)
 
 
 def client_of(peer: str) -> str:

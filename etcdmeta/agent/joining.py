@@ -246,12 +246,11 @@ def _asked_until(ask: Callable[[], pb.JoinResponse], deadline: float) -> pb.Join
         try:
             return ask()
         except (Unavailable, LimitReached, OutcomeUnknown, ConflictPersists, WaitTimedOut) as error:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            pause = min(LONGEST_PAUSE, 2 * pause)
+            if deadline - time.monotonic() <= pause:  # else the last word would be that no time was left
                 raise
             log.info("not joined yet: %s", error.message)
-            pause = min(LONGEST_PAUSE, 2 * pause)
-            time.sleep(min(left, random.uniform(pause / 2, pause)))
+            time.sleep(random.uniform(pause / 2, pause))
 
 
 def _require_kept(what: str, had: int, told: int) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from typing import Protocol
 
 from etcdmeta.agent.call import Call
-from etcdmeta.agent.executing import Executing
+from etcdmeta.agent.executing import Executing, also_called
 from etcdmeta.agent.facts import Facts
 from etcdmeta.agent.fallback import PEERS
 from etcdmeta.agent.feed import Feed
@@ -65,7 +65,7 @@ class Service:
             Method("Fetch", pb.FetchRequest, self._fetching.fetch, stream=True, deadline=Deadline.WHERE_IT_WAITS),
             Method("Watch", pb.WatchRequest, self._watching.watch, stream=True, deadline=Deadline.FREE),
             Method("Read", pb.ReadRequest, self._reading.read),
-            Method("Execute", pb.ExecuteRequest, self._executing.execute, operation_id=_first_id),
+            Method("Execute", pb.ExecuteRequest, self._executing.execute, operation_id=_first_id, also=also_called),
             Method("Conclude", pb.ConcludeRequest, self._executing.conclude, operation_id=lambda r: r.operation_id),
             Method("VerifyPassword", pb.VerifyPasswordRequest, self._executing.verify_password),
             Method("PruneLedger", pb.PruneLedgerRequest, self._executing.prune_ledger),
@@ -73,7 +73,7 @@ class Service:
             Method("Leave", pb.LeaveRequest, self._leave, operation_id=lambda r: r.operation_id),
             Method("Lease", pb.LeaseRequest, self._leasing.lease),
             Method("Advise", pb.AdviseRequest, self._leasing.advise),
-            Method("Status", pb.StatusRequest, status, deadline=Deadline.FREE),
+            Method("Status", pb.StatusRequest, status, deadline=Deadline.FREE, counted=False),
         )
 
     async def _join(self, call: Call, request: pb.JoinRequest) -> pb.JoinResponse:
@@ -111,7 +111,7 @@ class Service:
             requests=occupancy.requests,
             quarantined=0 if snapshot is None else len(snapshot.unreadable),
             started=facts.started,
-            problem="" if freshness.problem is None else str(freshness.problem),
+            problem="" if freshness.problem is None else freshness.problem.message,
             participates=facts.participates,
             counters=self._store.counters(),
         )

@@ -11,7 +11,9 @@ plaintext            everything, everybody who reaches the port: the machine is 
 ===================  =====================================================================================
 
 A certificate's names are its subject's common name and all its alternative names (DNS, IP, URI, mail). Whoever may
-execute or join may read, too: neither can be done blindly. Joining does not include executing, nor the reverse.
+execute or join may read, too: neither can be done blindly. Joining does not include executing, nor the reverse: an
+Execute of ``join node`` or ``add node`` (an operator's ``etcdmeta node join``) needs both rights, since it makes a
+node a member. All other commands need the right to execute alone, the repairs after a restore included.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,7 @@ from etcdmeta.cli.session import CONNECT_SECONDS, Session
 from etcdmeta.cli.shard_cells import age_text
 from etcdmeta.cli.tables import Column
 from etcdmeta.cli.waiting import waiting
-from etcdmeta.errors import ConfigurationInvalid, EtcdMetaError, InvalidInput
+from etcdmeta.errors import ConfigurationInvalid, EtcdMetaError, InvalidInput, LimitReached
 from etcdmeta.model.times import format_time
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from etcdmeta.store.agents import AgentStatus
 
 _AWAY = "unreachable"
+_BUSY = "busy"
 _LONGEST = 200  # characters of what an agent says is wrong, in a table
 _SCHEMES = ("agent://", "agents://")
 
@@ -89,7 +91,7 @@ def listing(items: list[AgentItem]) -> Listing[AgentItem]:
             Column("SOURCE", _source),
             Column("STREAMS", lambda item: _number(item.streams), right=True),
             Column("VERSION", lambda item: item.version or "-"),
-            Column("PROBLEM", lambda item: (item.problem or "")[:_LONGEST], style=lambda _: "red"),
+            Column("PROBLEM", _problem, style=lambda _: "red"),
             Column("HOST", lambda item: item.host or "-", wide=True),
             Column("REVISION", lambda item: _number(item.revision), right=True, wide=True),
             Column("REQUESTS", lambda item: _number(item.requests), right=True, wide=True),
@@ -107,7 +109,7 @@ def listing(items: list[AgentItem]) -> Listing[AgentItem]:
 def item_of(address: str, said: AgentStatus | EtcdMetaError, node_id: int | None) -> AgentItem:
     """One agent as its JSON has it. ``node_id``: whose it is by the picture, where that is known."""
     if isinstance(said, EtcdMetaError):
-        return _silent(address, said.message, node_id)
+        return _silent(address, said, node_id)
     return AgentItem(
         address=address,
         answers=True,
@@ -135,9 +137,10 @@ def item_of(address: str, said: AgentStatus | EtcdMetaError, node_id: int | None
     )
 
 
-def _silent(address: str, why: str, node_id: int | None) -> AgentItem:
+def _silent(address: str, error: EtcdMetaError, node_id: int | None) -> AgentItem:
     unknown = dict.fromkeys(AgentItem.model_fields)
-    known = {"address": address, "answers": False, "node_id": node_id, "problem": why}
+    state = _BUSY if isinstance(error, LimitReached) else None  # it is there, and takes nothing more on
+    known = {"address": address, "answers": False, "node_id": node_id, "state": state, "problem": error.message}
     return AgentItem.model_validate({**unknown, "etcd_endpoints": [], "agents": [], "counters": {}, **known})
 
 
@@ -157,7 +160,11 @@ def _raise_mistakes(said: dict[str, AgentStatus | EtcdMetaError], given: list[st
 
 
 def _state(item: AgentItem) -> str:
-    return (item.state or "-") if item.answers else _AWAY
+    return item.state or ("-" if item.answers else _AWAY)
+
+
+def _problem(item: AgentItem) -> str:
+    return shorten(item.problem or "", _LONGEST, placeholder=" …")
 
 
 def _number(value: int | None) -> str:

@@ -26,8 +26,9 @@ class EtcdMemberItem(Item):
 
 
 class AgentItem(Item):
-    """What one agent says of itself. ``answers`` false: ``problem`` says why, and all but the address is null; else
-    ``problem`` is what is wrong with its picture. ``source``: where that comes from: etcd, agent, cache or unknown.
+    """What one agent says of itself. ``answers`` false: ``problem`` says why, and all but the address is null (but
+    for ``state`` "busy": it is there and takes nothing more on); else ``problem`` is what is wrong with its picture.
+    ``source``: where that comes from: etcd, agent, cache or unknown.
 
     ``nodeId`` null: it is no node's. ``ageSeconds`` null: its picture was never proven current. ``live``: it follows at
     this moment. ``participates``: it commits to etcd itself. ``counters``: what it met since it was started.

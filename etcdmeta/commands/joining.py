@@ -7,6 +7,8 @@ the identity       the address                    the node
 =================  =============================  ============================================================
 of a removed node  any                            is refused: `NodeRemoved`
 of a node          its own, or nobody's           is that node, with its old id; its host follows it
+of a node          nobody's, and it is live at    is refused: `NodeAlreadyRunning`; that process may be dead, and its
+                   another one                    lease not over yet, so that the same may be asked for again
 of a node          another node's                 is refused: `NodeExists`
 unknown            nobody's                       is new, where it says so itself (``node_id`` 0), else refused
 unknown            of a node without an identity  is that node (``etcdmeta node join``), and has its identity now
@@ -25,7 +27,14 @@ from etcdmeta.commands.cluster import found_cluster
 from etcdmeta.commands.identities import claim_identity, node_of_identity
 from etcdmeta.commands.node import check_labels, move_host
 from etcdmeta.commands.plan import Command, Context, Plan, PlanBuilder, unchanged
-from etcdmeta.errors import InvalidInput, NodeExists, NodeIdentityRefused, NodeRemoved, WrongCluster
+from etcdmeta.errors import (
+    InvalidInput,
+    NodeAlreadyRunning,
+    NodeExists,
+    NodeIdentityRefused,
+    NodeRemoved,
+    WrongCluster,
+)
 from etcdmeta.model.entities import Node
 from etcdmeta.model.names import check_host
 from etcdmeta.model.owners import NodeState
@@ -47,11 +56,16 @@ class JoinNode(Command):
 
     Compares: new: ``create(name/host/E)=0``, ``create(node/N)=0``, ``create(name/identity/H)=0``, and where no cluster
     is there yet those of `InitCluster`. Adopted: ``mod(node/N)``, ``create(name/identity/H)=0``. Known:
-    ``mod(node/N)``; at another host ``mod(name/host/E1)``, ``create(name/host/E2)=0``. Writes: ``node/N``;
-    ``name/host/E`` where it changes; ``name/identity/H`` where it is new (and the guard). Result: ``node_id``,
-    ``cluster_id``, ``known``.
-    Errors: `WrongCluster`, `NodeIdentityRefused`, `NodeRemoved`, `NodeExists`, `RecordUnreadable` (a node's record),
-    `InvalidAddress`, `InvalidInput` (labels, hash), `PrefixNotEmpty`.
+    ``mod(node/N)``; at another host ``mod(name/host/E1)``, ``create(name/host/E2)=0``, ``create(live/N)``. Writes:
+    ``node/N``; ``name/host/E`` where it changes; ``name/identity/H`` where it is new (and the guard). Result:
+    ``node_id``, ``cluster_id``, ``known``.
+    Errors: `WrongCluster`, `NodeIdentityRefused`, `NodeRemoved`, `NodeAlreadyRunning`, `NodeExists`,
+    `RecordUnreadable` (a node's record), `InvalidAddress`, `InvalidInput` (labels, hash), `PrefixNotEmpty`.
+
+    Signs of life are advisory. A move relies on there being none of another process, and compares that (law 3): 0 for
+    none, else that of the process at the very host that is asked for. The refusal writes nothing and compares nothing.
+    On a sign that is gone by now it is wrong for as long as the picture takes to hear of it, and harmless: the node
+    asks again.
     """
 
     NAME: ClassVar[str] = "join node"
@@ -146,6 +160,7 @@ class JoinNode(Command):
                     rule="no two nodes have the same host",
                     remedy=f"start it under another host, or give node {other.id} another one first",
                 )
+            self._require_nowhere_else(builder, node, snapshot)
             move_host(builder, snapshot, node, self.host)
             update["host"] = self.host
         update |= self._told(node, context)
@@ -157,6 +172,26 @@ class JoinNode(Command):
             f"node {node.id} at {self.host} is back" + (f", with another {changed}" if changed else ""),
             self._result(node.id, snapshot),
             notices=_notices(node),
+        )
+
+    def _require_nowhere_else(self, builder: PlanBuilder, node: Node, snapshot: Snapshot) -> None:
+        """A copied data directory does not move the node that it was copied from. Raises `NodeAlreadyRunning`, whose
+        ``value`` is how many seconds the holder's lease outlives it, 0 unsaid."""
+        key, row, sign = keys.live(node.id), snapshot.tables.liveness.get(node.id), snapshot.liveness(node.id)
+        if row is None or sign is None:  # nor one that cannot be read: whoever compares that is refused
+            builder.require_absent(key)
+            return
+        if sign.host == self.host:
+            _, _, created = row
+            builder.require_created(key, created)
+            return
+        there = sign.host or "a host that it does not name"
+        raise NodeAlreadyRunning(
+            f"node {node.id} runs already, at {there}; this one is at {self.host}",
+            value=sign.lease_seconds,
+            rule="one live process has a node's id, and a live node's host stays as it is",
+            remedy=f"if this data directory is a copy, empty it and join as a new node; if node {node.id} moves to "
+            f"{self.host}, stop the process at {there} first, or wait until its lease ends where it is dead already",
         )
 
     def _adopted(self, node: Node, context: Context) -> Plan:

@@ -41,6 +41,7 @@ from etcdmeta.replica.follower import Follower
 from etcdmeta.replica.states import FollowerState
 from etcdmeta.store.cachefile import load, save
 from etcdmeta.store.listeners import Listeners
+from etcdmeta.store.reports import Reports
 from etcdmeta.store.waiters import RevisionWaiters, seconds_until
 
 log = logging.getLogger("etcdmeta.follower")
@@ -94,6 +95,7 @@ class Driver:
         self._pid = os.getpid()
         self._snapshot = self._follower.snapshot
         self._closed = False
+        self._reports = Reports()
         self._state_changed = threading.Condition()
         self._streams: dict[int, WatchStream | None] = {}
         self._readers: set[threading.Thread] = set()
@@ -277,7 +279,7 @@ class Driver:
                     stream.cancel()
             case actions.Report(state, problem, endpoint):
                 where, why = f" at {endpoint}" if endpoint else "", f": {problem}" if problem else ""
-                log.info("the picture is %s%s%s", state, where, why)
+                log.log(self._reports.level(state, problem), "the picture is %s%s%s", state, where, why)
             case actions.Warn(text, counter, total):
                 log.warning("%s (%s: %d)", text, counter, total)
 

@@ -16,6 +16,7 @@ import pytest
 
 from etcdmeta import MetaStore
 from etcdmeta.agent import Agent, AgentConfig
+from etcdmeta.agent.assembly import Assembly
 from etcdmeta.consensus.agent import AgentStrategy
 from etcdmeta.embedded import Cluster
 from etcdmeta.errors import NodeAlreadyRunning, NodeRemoved, WrongCluster
@@ -203,3 +204,36 @@ def test_a_second_live_process_gives_up(config: Callable[..., AgentConfig], tmp_
         with pytest.raises(NodeAlreadyRunning, match="runs already"):
             asyncio.run(asyncio.wait_for(copy.run(), SECONDS))
         assert first.store.read_consistent().is_live(1)
+
+
+def test_a_copy_under_another_host_does_not_move_the_live_node(
+    config: Callable[..., AgentConfig], etcd_store: MetaStore, tmp_path: Path
+) -> None:
+    """Not even with its picture, which it serves meanwhile without being ready."""
+    with Agent(config("db-1")) as first:
+        first.store.create_database("metrics")
+    with Agent(config("db-1")) as first:
+        shutil.copytree(tmp_path / "db-1", tmp_path / "copy")
+        etcd_store.wait_for(lambda snapshot: snapshot.is_live(1))
+        generation = etcd_store.read_consistent().generation
+        ready: list[bool] = []
+        copy = Assembly(config("copy", host="db-77:8088"))
+        with pytest.raises(NodeAlreadyRunning, match="at db-1:8088; this one is at db-77:8088"):
+            asyncio.run(asyncio.wait_for(copy.serve(on_ready=lambda: ready.append(True)), SECONDS))
+        assert not ready
+        assert etcd_store.read_consistent().generation == generation, "nothing was written"
+        assert first.store.read_consistent().node(1).host == "db-1:8088"
+
+
+def test_a_node_moves_when_the_lease_of_its_crashed_process_is_over(
+    start: Start, etcd: tuple[str, str], config: Callable[..., AgentConfig], etcd_store: MetaStore
+) -> None:
+    crashed = start("db-1", *etcd)
+    crashed.says("node 1 is live")
+    etcd_store.wait_for(lambda snapshot: snapshot.is_live(1))
+    crashed.process.kill()
+    crashed.process.wait(SECONDS)
+    with Agent(config("db-1", host="db-2:8088")) as moved:
+        assert moved.node_id == 1
+        node = etcd_store.wait_for(lambda snapshot: snapshot.is_live(1) and snapshot.node(1))
+        assert node.host == "db-2:8088"

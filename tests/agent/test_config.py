@@ -102,8 +102,10 @@ def test_sources_are_kept_privately_and_damage_is_no_reason_not_to_start(tmp_pat
 
 def test_it_does_not_follow_itself() -> None:
     config = AgentConfig(**{**GOOD, "endpoints": (), "join": ("127.0.0.1:8188", "h2:8188")})
-    strategy = open_strategy(config, Sources(False, (), ("127.0.0.1:8188", "h2:8188")), tuple)
+    sources = Sources(False, (), ("127.0.0.1:8188", "h2:8188"))
+    strategy = open_strategy(config, sources, tuple, lambda: "127.0.0.1:8188")
     assert strategy.endpoints == ("h2:8188",)
+    assert strategy._transport.way_on() == (("etcdmeta-via", "127.0.0.1:8188"),)  # type: ignore[attr-defined]
     strategy.close()
     with pytest.raises(ConfigurationInvalid, match="no other agent"):
         open_strategy(config, Sources(False, (), ("127.0.0.1:8188",)), tuple)
@@ -113,7 +115,7 @@ def test_it_shows_other_agents_the_certificate_that_it_serves_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[dict[str, Any]] = []
-    monkeypatch.setattr("etcdmeta.consensus.agent.AgentStrategy", lambda _addresses, **tls: given.append(tls))
+    monkeypatch.setattr("etcdmeta.consensus.agent.AgentStrategy", lambda _addresses, own, **tls: given.append(tls))
     tls = ServerTls(tmp_path / "cert", tmp_path / "key", tmp_path / "ca")
     connect_agents(AgentConfig(**GOOD, tls=tls, cacert="etcd-ca"), ("h1:8188",))
     connect_agents(AgentConfig(**{**GOOD, "endpoints": (), "join": ("h1:1",)}, cacert="ca", tls=tls), ("h1:1",))

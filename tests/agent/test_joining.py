@@ -6,10 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from etcdmeta.agent.config import AgentConfig
+from etcdmeta.agent.datadir import DataDirectory
+from etcdmeta.agent.enrolment import Enrolment
 from etcdmeta.agent.facts import Facts
 from etcdmeta.agent.identity import Identity, new_identity
 from etcdmeta.agent.joining import Joined, Joining, join_directly, join_through
@@ -21,6 +25,7 @@ from etcdmeta.errors import (
     Defect,
     EtcdMetaError,
     InvalidInput,
+    NodeAlreadyRunning,
     NodeExists,
     NodeIdentityRefused,
     NodeNotFound,
@@ -86,12 +91,18 @@ class Agent:
         request = pb.LeaveRequest(node_id=node_id, secret=identity.secret, **fields)
         return self.joining.leave(request, "db-1", timeout=SECONDS)
 
-    def comes_alive(self, node_id: int, address: str) -> None:
-        record = Liveness(node_id=node_id, instance=1, since=1, agent_address=address)
+    def comes_alive(self, node_id: int, address: str, **fields: Any) -> int:
+        """The lease's id."""
+        record = Liveness(node_id=node_id, instance=1, since=1, agent_address=address, **fields)
         lease = self.strategy.grant_lease(60, deadline=soon())
         put = Put(self.store.keyspace.absolute(keys.live(node_id)), encode(record), lease)
         revision = self.strategy.transact(Transaction((), (put,)), deadline=soon()).header.revision
         self.store.wait_for(lambda snapshot: snapshot.revision >= revision, SECONDS)
+        return lease
+
+    def dies(self, node_id: int, lease: int) -> None:
+        self.strategy.revoke_lease(lease, deadline=soon())
+        self.store.wait_for(lambda snapshot: not snapshot.is_live(node_id), SECONDS)
 
 
 @pytest.fixture
@@ -341,11 +352,85 @@ def test_a_refusal_is_not_asked_for_again(agent: Agent) -> None:
     assert len(line.requests) == 1
 
 
-def test_nobody_answers_until_the_deadline(agent: Agent) -> None:
+def test_a_node_that_is_live_elsewhere_moves_when_its_lease_is_over(agent: Agent) -> None:
+    """Over the wire too the error says how long that may take; each attempt is the same operation."""
+    identity, operation_id = new_identity(), new_operation_id()
+    kept = through(Line(agent, after=[]), identity, "h1:1").identity
+    lease = agent.comes_alive(1, "", host="h1:1", lease_seconds=14)
+    with serve_agent(agent.store, joining=agent.joining) as serving:
+        line = AgentStrategy(f"agent://{serving.address}")
+        try:
+            for _ in range(2):
+                with pytest.raises(NodeAlreadyRunning, match=r"at h1:1; this one is at h2:1") as error:
+                    through(line, kept, "h2:1", operation_id=operation_id)
+                assert error.value.value == 14
+            assert agent.store.read_consistent().node(1).host == "h1:1"
+            agent.dies(1, lease)
+            assert through(line, kept, "h2:1", operation_id=operation_id).known
+        finally:
+            line.close()
+    assert agent.store.read_consistent().node(1).host == "h2:1"
+
+
+# --- how long a start waits for a holder that may be dead
+
+
+class Clock:
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr("etcdmeta.agent.enrolment.time", found)
+    return found
+
+
+@pytest.fixture
+def enrolment(tmp_path: Path) -> Iterator[Enrolment]:
+    config = AgentConfig(data_dir=tmp_path, host="h2:1", listen="127.0.0.1:0", endpoints=("h:1",), ttl=10.0)
+    with DataDirectory(tmp_path) as directory:
+        yield Enrolment(config, directory)
+
+
+@pytest.mark.parametrize(("said", "seconds"), [(14, 17), (0, 23), (None, 23), ("14", 23), (10**9, 4803)])
+def test_the_holders_lease_is_waited_for_and_then_it_is_refused(
+    enrolment: Enrolment, clock: Clock, said: object, seconds: int
+) -> None:
+    running = NodeAlreadyRunning("elsewhere", value=said)
+    assert not enrolment.waits_for_another
+    assert enrolment.passes(running)
+    assert enrolment.waits_for_another
+    clock.now += seconds - 0.01
+    assert enrolment.passes(running)
+    clock.now += 0.02
+    assert not enrolment.passes(running)
+
+
+def test_a_lease_does_not_end_while_nobody_answers(enrolment: Enrolment, clock: Clock) -> None:
+    running = NodeAlreadyRunning("elsewhere", value=14)
+    assert enrolment.passes(running)
+    clock.now += 16
+    assert enrolment.passes(Unavailable("etcd is away"))
+    assert not enrolment.waits_for_another
+    clock.now += 16
+    assert enrolment.passes(running), "it began anew"
+    clock.now += 16
+    assert enrolment.passes(running)
+    clock.now += 2
+    assert not enrolment.passes(running)
+    assert not enrolment.passes(NodeRemoved("removed")), "what is for good is so at once"
+
+
+def test_nobody_answers_until_the_deadline(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etcdmeta.agent.joining.LONGEST_PAUSE", 0.05)
     line = Line(agent, before=[Unavailable(f"away {n}") for n in range(100)], after=[])
     with pytest.raises(Unavailable):
-        through(line, new_identity(), "h1:1", deadline=time.monotonic() + 0.2)
-    assert 1 < len(line.requests) < 20, "asked again, and not in a hot loop"
+        through(line, new_identity(), "h1:1", deadline=time.monotonic() + 0.5)
+    assert 1 < len(line.requests) < 50, "asked again, and not in a hot loop"
 
 
 @pytest.mark.parametrize("told", [{"node_id": 2}, {"cluster_id": 8}, {"node_id": 0}, {}])

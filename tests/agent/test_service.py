@@ -401,7 +401,7 @@ def test_status(agents: Agents) -> None:
     assert (status.cluster, status.cluster_id) == ("default", snapshot.cluster.cluster_id)
     assert (status.generation, status.revision) == (1, snapshot.revision)
     assert decode_position(status.position) == snapshot.position
-    assert (status.state, status.problem, status.streams, status.requests) == ("live", "", 1, 1)
+    assert (status.state, status.problem, status.streams, status.requests) == ("live", "", 1, 0)
     assert (status.freshness.source, status.freshness.source_address) == (pb.Freshness.AGENT, "local:8188")
     assert list(status.agents) == ["a:1", "b:2"]
     assert list(status.etcd_endpoints) == ["local"]

@@ -15,7 +15,7 @@ import pytest
 from etcdmeta import MetaStore
 from etcdmeta.cli.agent_status import item_of, named_by
 from etcdmeta.embedded import Cluster
-from etcdmeta.errors import Defect, Unavailable
+from etcdmeta.errors import Defect, TooManyRequests, Unavailable
 from etcdmeta.model.entities import Liveness
 from etcdmeta.records import keys
 from etcdmeta.records.encoding import encode
@@ -175,6 +175,25 @@ def test_a_refusal_is_shown(cli: Cli) -> None:
         ran = cli("agent", "status", address, "-o", "json")
     assert ran.code == 11
     assert ran.items[0]["problem"] == "the agent met an error of its own"
+
+
+def test_one_that_is_full_is_busy(cli: Cli) -> None:
+    def refuse(context: grpc.ServicerContext) -> pb.StatusResponse:
+        status = to_status(TooManyRequests("64 requests are in flight at this agent"))
+        context.set_trailing_metadata(((DETAILS_KEY, status.SerializeToString()),))
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, status.message)
+
+    with agent(refuse) as address:
+        (item,) = cli("agent", "status", address, "-o", "json").items
+        row = cli("agent", "status", address).lines[1].split()
+    assert (item["state"], item["answers"]) == ("busy", False)
+    assert row[:3] == ["-", address, "busy"]
+    assert " ".join(row).endswith("64 requests are in flight at this agent")
+
+
+def test_a_long_problem_ends_with_a_word(cli: Cli, serving: Serve) -> None:
+    address = serving(pb.StatusResponse(state="stale", problem="reason " * 100))
+    assert cli("agent", "status", address).lines[1].endswith("reason …")
 
 
 def test_a_silent_one_does_not_hold_up_the_others(cli: Cli, serving: Serve) -> None:

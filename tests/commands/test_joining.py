@@ -12,6 +12,7 @@ from etcdmeta.commands.node import AddNode, BeginNodeRemoval, FinishNodeRemoval,
 from etcdmeta.errors import (
     InvalidAddress,
     InvalidInput,
+    NodeAlreadyRunning,
     NodeExists,
     NodeIdentityRefused,
     NodeRemoved,
@@ -19,8 +20,10 @@ from etcdmeta.errors import (
     RecordUnreadable,
     WrongCluster,
 )
+from etcdmeta.model.entities import Liveness
 from etcdmeta.model.owners import NodeState
 from etcdmeta.records import keys
+from etcdmeta.records.encoding import encode
 from etcdmeta.records.transaction import Compare, Delete, Put
 
 MINE, OTHERS = b"\x01" * 32, b"\x02" * 32
@@ -33,6 +36,11 @@ def join(host: str = "h1:8088", identity: bytes = MINE, **fields: Any) -> JoinNo
 
 def operator_joins(host: str, **fields: Any) -> AddNode:
     return AddNode(host=host, cluster_id=CLUSTER, epoch=9, **fields)
+
+
+def is_live_at(world, host: str, *, node_id: int = 1, **fields: Any) -> None:
+    sign = Liveness(node_id=node_id, instance=5, since=world.now, host=host, **fields)
+    world.write([Put(keys.live(node_id), encode(sign))])
 
 
 def remove(world, node_id: int) -> None:
@@ -97,6 +105,7 @@ def test_a_node_that_moved_keeps_its_id(world) -> None:
         Compare.modified(keys.node(1), mods[0]),
         Compare.modified(keys.host_name("h1:8088"), mods[1]),
         Compare.absent(keys.host_name("h2:8088")),
+        Compare.absent(keys.live(1)),
     }
     assert Delete(keys.host_name("h1:8088")) in plan.writes
     assert world.snapshot.node_by_host("h1:8088") is None
@@ -160,6 +169,63 @@ def test_a_known_node_does_not_take_the_address_of_another(world) -> None:
     world.run(operator_joins("h2:8088"))
     with pytest.raises(NodeExists, match="h2:8088 is node 2, and this is node 1"):
         world.plan(join("h2:8088"))
+
+
+# --- live elsewhere
+
+
+@pytest.mark.parametrize(("host", "shown"), [("h1:8088", "h1:8088"), ("", "a host that it does not name")])
+def test_a_copied_data_directory_does_not_move_the_live_node(world, host: str, shown: str) -> None:
+    world.run(join())
+    is_live_at(world, host, lease_seconds=14)
+    before = world.snapshot.node(1)
+    for again in (join("db-77:8088"), join("db-77:8088", node_id=1, labels={"zone": "b"})):
+        with pytest.raises(NodeAlreadyRunning, match=f"node 1 runs already, at {shown}; this one is at db-77") as error:
+            world.plan(again)
+        assert error.value.value == 14
+        assert "empty it and join as a new node" in str(error.value)
+    assert world.snapshot.node(1) == before
+    assert not world.run(join()).changed, "at its own host it is told by the lease which process is the one"
+    world.write([Delete(keys.live(1))])
+    assert world.run(join("db-77:8088")).changed
+    assert world.snapshot.node(1).host == "db-77:8088"
+
+
+def test_a_sign_of_life_that_cannot_be_read_may_be_anybodys(world) -> None:
+    world.run(join())
+    world.write([Put(keys.live(1), b"\xff")])
+    late = world.plan(join("h2:8088"))
+    assert Compare.absent(keys.live(1)) in late.compares, "which a store refuses to compare, since it is unreadable"
+    assert not world.commit(late)
+
+
+def test_a_live_node_gets_back_the_host_at_which_it_is(world) -> None:
+    """An operator gave it another one."""
+    world.run(join())
+    is_live_at(world, "h1:8088")
+    created = world.snapshot.revision
+    world.run(UpdateNode(node_id=1, host="wrong:1"))
+    plan = world.plan(join())
+    assert Compare.created(keys.live(1), created) in plan.compares
+    is_live_at(world, "h1:8088", generation=7)
+    assert world.commit(plan), "that it said something new changes nothing"
+    assert world.snapshot.node(1).host == "h1:8088"
+
+
+def test_it_comes_alive_while_a_copy_would_move_it(world) -> None:
+    world.run(join())
+    late = world.plan(join("db-77:8088"))
+    is_live_at(world, "h1:8088")
+    assert not world.commit(late)
+    with pytest.raises(NodeAlreadyRunning):
+        world.plan(join("db-77:8088"))
+
+
+def test_the_life_of_another_node_is_nothing_to_it(world) -> None:
+    world.run(join())
+    world.run(join("h2:8088", OTHERS))
+    is_live_at(world, "h2:8088", node_id=2)
+    assert world.run(join("h3:8088")).changed
 
 
 # --- refused
