@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -156,12 +157,14 @@ def test_one_that_is_cut_off_from_both_serves_what_it_has_and_says_how_old(agent
 
 
 def leader(compose: Compose) -> str:
-    """By etcd's own word."""
-    statuses = json.loads(compose.etcdctl("endpoint", "status", "--write-out=json"))
-    for each in statuses:
-        if each["Status"]["leader"] == each["Status"]["header"]["member_id"]:
-            return next(name for name in NAMES if compose.endpoints[name] == each["Endpoint"])
-    raise AssertionError(f"no leader: {statuses}")
+    """By etcd's own word; waited for, where one is being elected."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        statuses = json.loads(compose.etcdctl("endpoint", "status", "--write-out=json"))
+        for each in statuses:
+            if each["Status"]["leader"] == each["Status"]["header"]["member_id"]:
+                return next(name for name in NAMES if compose.endpoints[name] == each["Endpoint"])
+        assert time.monotonic() < deadline, f"no leader: {statuses}"
 
 
 def test_a_leader_that_is_cut_off_with_an_agent_on_its_side(agents: Compose) -> None:
