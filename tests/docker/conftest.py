@@ -1,14 +1,15 @@
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.docker.compose import Compose, missing
 
 
-@pytest.fixture(scope="session")
-def compose() -> Iterator[Compose]:
-    """The members of docker-compose.yml, all healthy. A test that hurts one mends it, too."""
+@contextmanager
+def started() -> Iterator[Compose]:
+    """The members of docker-compose.yml, all healthy, until the block ends."""
     reason = missing()
     if reason is not None:
         if os.environ.get("CI") == "true":
@@ -20,3 +21,18 @@ def compose() -> Iterator[Compose]:
         yield containers
     finally:
         containers.remove()
+
+
+@pytest.fixture(scope="session")
+def compose() -> Iterator[Compose]:
+    """For all tests of the members alone. A test that hurts one mends it, too."""
+    with started() as containers:
+        yield containers
+
+
+@pytest.fixture(scope="module")
+def own_compose() -> Iterator[Compose]:
+    """For one module that moves its members between networks: what that leaves in the engine and in etcd's connections
+    among its members is nobody else's."""
+    with started() as containers:
+        yield containers

@@ -31,8 +31,9 @@ pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker"), pytest.mark
 
 
 @pytest.fixture(scope="module")
-def agents(compose: Compose) -> Iterator[Compose]:
+def agents(own_compose: Compose) -> Iterator[Compose]:
     """All three serve, and follow etcd. A test that hurts one mends it, too."""
+    compose = own_compose
     compose.add_network("side")
     try:
         compose.up_agents()
