@@ -23,6 +23,7 @@
     │   ├── NodeNotFound
     │   ├── QueryNotFound
     │   ├── SubscriptionNotFound
+    │   ├── PlanNotFound
     │   └── UserNotFound
     ├── Refused                             a rule forbids it in the present picture
     │   ├── AlreadyExists
@@ -46,6 +47,9 @@
     │   ├── NodeIdentityRefused
     │   │   ├── NodeRemoved
     │   │   └── NodeAlreadyRunning
+    │   ├── PlanConflict
+    │   ├── MoveBlocked
+    │   ├── HistoryCompacted
     │   ├── CommandTooLarge
     │   ├── RecordUnreadable
     │   └── ReadOnly
@@ -70,16 +74,17 @@
     │   └── TooManyRequests
     ├── ConflictPersists                    others kept winning until the deadline
     ├── Fenced                              the lead or the liveness was lost: final
-    ├── OperationIdReused
+    │   └── CopyCancelled                   nobody wants the copy any more
+    ├── OperationIdReused                   another command has this id
     ├── OutcomeUnknown                      it may have happened; ask by the operation id
     ├── WaitTimedOut (also TimeoutError)
     ├── StoreClosed
     │   └── ForkedProcess
     └── Defect                              of etcdmeta's own
 
-Every error says what was wrong (``value``), which ``rule`` it broke and the way out (``remedy``); any of the
-three may be unknown, and is then None. ``reason`` is the machine's word for the class: it stays the same over
-releases and crosses the wire. No error carries a secret: callers pass names, never passwords or hashes.
+Every error says what was wrong (``value``), which ``rule`` it broke and the way out (``remedy``); None where unknown.
+``reason`` is the machine's word for the class: it stays the same over releases and crosses the wire. No error carries a
+secret: callers pass names, never passwords or hashes.
 """
 
 from __future__ import annotations
@@ -176,6 +181,7 @@ class NodeNotFound(NotFound): ...
 class QueryNotFound(NotFound): ...
 class SubscriptionNotFound(NotFound): ...
 class UserNotFound(NotFound): ...
+class PlanNotFound(NotFound): ...
 
 
 class Refused(EtcdMetaError):
@@ -245,6 +251,18 @@ class NodeRemoved(NodeIdentityRefused):
 
 class NodeAlreadyRunning(NodeIdentityRefused):
     """Another live process has this node's identity."""
+
+
+class PlanConflict(Refused):
+    """The plan is in a state that does not allow it, or another plan moves the same owners."""
+
+
+class MoveBlocked(Refused):
+    """A move of a plan cannot go on now: its target takes no shards, or nobody serves what it would copy."""
+
+
+class HistoryCompacted(Refused):
+    """etcd has compacted that part of the history away."""
 
 
 class CommandTooLarge(Refused):
@@ -343,6 +361,10 @@ class Fenced(EtcdMetaError):
     """The lead or the liveness that the commit acted under is gone; certainly not committed, and final."""
 
 
+class CopyCancelled(Fenced):
+    """Nobody wants the copy any more: it was cancelled, begun anew, or its group is gone."""
+
+
 class OperationIdReused(EtcdMetaError):
     """The ledger holds another command under this operation id."""
 
@@ -351,14 +373,9 @@ class OutcomeUnknown(EtcdMetaError):
     """The command may have happened. ``operation_id`` asks for the outcome later: ``store.outcome(id)``."""
 
     def __init__(
-        self,
-        message: str,
-        *,
-        operation_id: str,
-        value: object = None,
-        rule: str | None = None,
+        self, message: str, *, operation_id: str, value: object = None, rule: str | None = None,
         remedy: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(message, value=value, rule=rule, remedy=remedy)
         self.operation_id = operation_id
 

@@ -73,15 +73,19 @@ class FinishCopy(Command):
 class CancelCopy(Command):
     """The owner that copies, or whose copy failed, is one no more.
 
+    ``attempt``: only that one is cancelled, so that who looked at it before it was begun anew takes nothing away.
+
     Rows: copying → –, failed → –. Compares: ``mod(group)``, ``mod(rp/P/info)``. Writes: the group; deletes
     ``progress/…``. Result: ``shard_id``, ``node_id``, ``attempt`` (the cancelled one).
-    Errors: `ShardNotFound`, `OwnerNotFound`, `TransitionRefused` for one that serves (see `RemoveOwner`).
+    Errors: `ShardNotFound`, `OwnerNotFound`, `TransitionRefused` for one that serves (see `RemoveOwner`),
+    `StaleAttempt` where it is at another attempt.
     """
 
     NAME: ClassVar[str] = "cancel copy"
 
     shard_id: int
     node_id: int
+    attempt: int | None = None
 
     def plan(self, context: Context) -> Plan:
         edit = ShardEdit(context, self.shard_id)
@@ -93,6 +97,8 @@ class CancelCopy(Command):
                 rule="only an owner that does not serve can be cancelled",
                 remedy="remove the owner, where that is meant",
             )
+        if self.attempt is not None:
+            check_attempt(edit, owner, self.attempt)
         return cancel(edit, owner)
 
 

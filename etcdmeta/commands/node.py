@@ -131,7 +131,7 @@ class UpdateNode(Command):
 
     def plan(self, context: Context) -> Plan:
         snapshot = context.snapshot
-        node = _present(snapshot, self.node_id)
+        node = present_node(snapshot, self.node_id)
         builder = PlanBuilder().require_modified(keys.node(node.id), node.mod_revision)
         update: dict[str, Any] = {}
         if self.host is not None and self.host != node.host:
@@ -180,7 +180,9 @@ class BeginNodeRemoval(Command):
         result = {"node_id": node.id}
         if node.state in {NodeState.REMOVING, NodeState.REMOVED}:
             return unchanged(f"node {node.id} is {node.state} already", result)
-        return _set_state(node, NodeState.REMOVING).build(f"node {node.id} ({node.host}) is being removed", result)
+        builder = PlanBuilder()
+        set_state(builder, node, NodeState.REMOVING)
+        return builder.build(f"node {node.id} ({node.host}) is being removed", result)
 
 
 class FinishNodeRemoval(Command):
@@ -204,16 +206,8 @@ class FinishNodeRemoval(Command):
         result = {"node_id": node.id}
         if node.state == NodeState.REMOVED:
             return unchanged(f"node {node.id} is removed already", result)
-        if node.state != NodeState.REMOVING:
-            raise TransitionRefused(
-                f"node {node.id} is {node.state}",
-                value=str(node.state),
-                rule="a removal is begun before it is finished",
-                remedy=f"`etcdmeta node remove {node.id}` does both",
-            )
-        _require_no_owners(snapshot, node)
-        builder = _set_state(node, NodeState.REMOVED)
-        builder.delete(keys.host_name(node.host)).delete(keys.live(node.id))
+        builder = PlanBuilder()
+        finish_removal(builder, snapshot, node)
         return builder.build(f"removed node {node.id} ({node.host})", result)
 
 
@@ -224,7 +218,8 @@ def move_host(builder: PlanBuilder, snapshot: Snapshot, node: Node, host: str) -
     builder.delete(keys.host_name(node.host)).put(keys.host_name(host), encode_name_ref(node.id))
 
 
-def _present(snapshot: Snapshot, node_id: int) -> Node:
+def present_node(snapshot: Snapshot, node_id: int) -> Node:
+    """The node, unless it was removed. Raises `NodeNotFound`."""
     node = snapshot.node(node_id)
     if node.state == NodeState.REMOVED:
         raise NodeNotFound(
@@ -236,9 +231,24 @@ def _present(snapshot: Snapshot, node_id: int) -> Node:
     return node
 
 
-def _set_state(node: Node, state: NodeState) -> PlanBuilder:
-    builder = PlanBuilder().require_modified(keys.node(node.id), node.mod_revision)
-    return builder.put(keys.node(node.id), encode(node.model_copy(update={"state": state})))
+def set_state(builder: PlanBuilder, node: Node, state: NodeState | str) -> None:
+    """The node in another state, if nobody else changed it since it was read (``mod(node/N)``)."""
+    builder.require_modified(keys.node(node.id), node.mod_revision)
+    builder.put(keys.node(node.id), encode(node.model_copy(update={"state": state})))
+
+
+def finish_removal(builder: PlanBuilder, snapshot: Snapshot, node: Node) -> None:
+    """See `FinishNodeRemoval`: the tombstone, and what goes with the node. Raises its errors."""
+    if node.state != NodeState.REMOVING:
+        raise TransitionRefused(
+            f"node {node.id} is {node.state}",
+            value=str(node.state),
+            rule="a removal is begun before it is finished",
+            remedy=f"`etcdmeta node remove {node.id}` does both",
+        )
+    _require_no_owners(snapshot, node)
+    set_state(builder, node, NodeState.REMOVED)
+    builder.delete(keys.host_name(node.host)).delete(keys.live(node.id))
 
 
 def _require_no_owners(snapshot: Snapshot, node: Node) -> None:
@@ -254,7 +264,7 @@ def _require_no_owners(snapshot: Snapshot, node: Node) -> None:
         f"node {node.id} owns {len(owned)} of the live shards: {named}{more}",
         value=tuple(owned[:SHARDS_NAMED]),
         rule="a node goes when it owns nothing in live groups",
-        remedy="copy them to other nodes and remove its owners, or remove them by force, with a reason",
+        remedy=f"`etcdmeta node drain {node.id}` moves them; or remove its owners by force, with a reason",
     )
 
 

@@ -49,7 +49,7 @@ class Ids:
     """The ids reserved for one plan, handed out in order.
 
     Ids are an input of the plan, so that it stays pure: planned again on the same snapshot, it takes the same ones.
-    Kinds: database, policy, group, shard, node, user.
+    Kinds: database, policy, group, shard, node, user, plan.
     """
 
     def __init__(self, reserved: Mapping[str, Sequence[int]] | None = None) -> None:
@@ -97,8 +97,9 @@ class Command(BaseModel):
     """Allowed while the cluster is read-only, or restored and not accepted yet."""
     @property
     def lasting(self) -> bool:
-        """Whether its ledger entry is kept for ever: where a rule was broken by force, people ask years later."""
-        return bool(getattr(self, "force", False)) or self.REPAIRS
+        """Whether its ledger entry is kept for ever: where a rule was broken by force, or the last serving owner could
+        go, people ask years later."""
+        return bool(getattr(self, "force", False) or getattr(self, "allow_last", False)) or self.REPAIRS
 
     SECRET: ClassVar[frozenset[str]] = frozenset()
     """Fields that no log, ledger, error or fingerprint may hold; declare them with ``Field(repr=False)``."""

@@ -22,6 +22,7 @@ from etcdmeta.errors import (
 from etcdmeta.model.decoded import DecodedCache
 from etcdmeta.model.entities import Cluster, Liveness, Node, Progress, Shard, ShardGroup, ShardOwner, User
 from etcdmeta.model.owners import NodeState, Privilege
+from etcdmeta.model.planqueries import PlanQueries
 from etcdmeta.model.tables import Decoder, GenerationMark, PlacedRow, Row, Tables
 from etcdmeta.model.views import DatabaseView, PolicyView
 
@@ -33,7 +34,7 @@ class Position(NamedTuple):
     revision: int
 
 
-class Snapshot:
+class Snapshot(PlanQueries):
     """See the module. Made by `etcdmeta.replica.apply`; ``restores`` counts the restores of etcd that this process
     saw and nobody has accepted yet, and is part of the epoch: positions from before do not compare."""
 

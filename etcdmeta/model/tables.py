@@ -26,7 +26,9 @@ from etcdmeta.model.entities import (
     Subscription,
     User,
 )
+from etcdmeta.model.moveplans import Move, MovePlan
 from etcdmeta.model.overlay import OverlayMap
+from etcdmeta.model.owners import Status
 from etcdmeta.model.timeindex import TimeIndex
 
 Row = tuple[bytes, int, int]
@@ -34,6 +36,9 @@ Row = tuple[bytes, int, int]
 
 PlacedRow = tuple[bytes, int, int, int, int]
 """value, mod revision, create revision, database id, policy id: of a group or a progress record"""
+
+ShardPlacement = tuple[int, dict[int, Status]]
+"""shard id, status of each owner by node id"""
 
 
 class Decoder(Protocol):
@@ -52,10 +57,15 @@ class Decoder(Protocol):
     def grant(self, row: Row, database_id: int, user_id: int) -> Grant: ...
     def subscription(self, row: Row, database_id: int, policy_id: int) -> Subscription: ...
     def group(self, row: PlacedRow) -> ShardGroup: ...
+    def plan(self, row: Row) -> MovePlan: ...
+    def moves(self, row: Row) -> tuple[Move, ...]: ...
     def liveness(self, row: Row, node_id: int) -> Liveness: ...
     def progress(self, row: PlacedRow, shard_id: int, node_id: int) -> Progress: ...
     def group_owners(self, value: bytes) -> tuple[int, ...]:
         """The node ids of all owners in a group's value, one entry an owner, without making models."""
+
+    def group_placements(self, value: bytes) -> tuple[ShardPlacement, ...]:
+        """The shards of a group and who owns them, without making models; none where it is deleted."""
 
     def group_is_deleted(self, value: bytes) -> bool: ...
 
@@ -156,6 +166,8 @@ class Tables:
         "liveness",
         "nodes",
         "others",
+        "plan_moves",
+        "plans",
         "progress",
         "shards",
         "unreadable",
@@ -175,6 +187,8 @@ class Tables:
         self.databases: OverlayMap[int, DatabaseTable] = OverlayMap.from_dict({})
         self.groups: OverlayMap[int, PlacedRow] = OverlayMap.from_dict({})
         self.shards: OverlayMap[int, int] = OverlayMap.from_dict({})
+        self.plans: OverlayMap[int, Row] = OverlayMap.from_dict({})
+        self.plan_moves: OverlayMap[tuple[int, int], Row] = OverlayMap.from_dict({})
         self.liveness: OverlayMap[int, Row] = OverlayMap.from_dict({})
         self.progress: OverlayMap[tuple[int, int], PlacedRow] = OverlayMap.from_dict({})
         self.others: OverlayMap[bytes, Row] = OverlayMap.from_dict({})
@@ -194,6 +208,8 @@ class Tables:
         new.databases = self.databases
         new.groups = self.groups
         new.shards = self.shards
+        new.plans = self.plans
+        new.plan_moves = self.plan_moves
         new.liveness = self.liveness
         new.progress = self.progress
         new.others = self.others

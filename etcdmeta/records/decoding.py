@@ -24,9 +24,10 @@ from etcdmeta.model.entities import (
     Subscription,
     User,
 )
+from etcdmeta.model.moveplans import Move, MovePlan, PlanKind, PlanLimits, PlanState
 from etcdmeta.model.names import from_bytes
 from etcdmeta.model.owners import NodeState, OwnerStatus, Privilege, SubscriptionMode
-from etcdmeta.model.tables import PlacedRow, Row
+from etcdmeta.model.tables import PlacedRow, Row, ShardPlacement
 from etcdmeta.records.keys import Kind, render
 from etcdmeta.records.pb import records_pb2 as pb
 
@@ -34,6 +35,8 @@ M = TypeVar("M", bound=Message)
 
 _STATUSES: dict[str, OwnerStatus | str] = {"": OwnerStatus.ACTIVE, **{s.value: s for s in OwnerStatus}}
 _STATES: dict[str, NodeState | str] = {"": NodeState.JOINED, **{s.value: s for s in NodeState}}
+_PLAN_KINDS: dict[str, PlanKind | str] = {k.value: k for k in PlanKind}
+_PLAN_STATES: dict[str, PlanState | str] = {s.value: s for s in PlanState}
 _MODES: dict[str, SubscriptionMode | str] = {m.value: m for m in SubscriptionMode}
 _PRIVILEGES: dict[str, Privilege | str] = {p.value: p for p in Privilege}
 
@@ -48,6 +51,16 @@ def parse(message: type[M], value: bytes) -> M:
 
 def decode_secret(value: bytes) -> bytes:
     return parse(pb.Secret, value).bcrypt_hash
+
+
+def decode_moves(value: bytes) -> tuple[Move, ...]:
+    """One page of a plan. Raises ValueError."""
+    return tuple(
+        [
+            Move(m.shard_id, m.from_node, m.to_node, m.source, m.size if m.HasField("size") else None)
+            for m in parse(pb.Moves, value).moves
+        ]
+    )
 
 
 GroupFacts = tuple[int, int, int, int, bool, bool, tuple[int, ...]]
@@ -94,6 +107,8 @@ _MESSAGES: dict[Kind, type[Message]] = {
     Kind.POLICY: pb.RetentionPolicy,
     Kind.SUBSCRIPTION: pb.Subscription,
     Kind.GROUP: pb.ShardGroup,
+    Kind.PLAN: pb.Plan,
+    Kind.PLAN_MOVES: pb.Moves,
     Kind.LIVENESS: pb.Liveness,
     Kind.PROGRESS: pb.Progress,
 }
@@ -238,8 +253,45 @@ class RecordDecoder:
     def group_owners(self, value: bytes) -> tuple[int, ...]:
         return tuple([o.node_id for s in pb.ShardGroup.FromString(value).shards for o in s.owners])
 
+    def group_placements(self, value: bytes) -> tuple[ShardPlacement, ...]:
+        m = pb.ShardGroup.FromString(value)
+        if m.HasField("deleted_at"):
+            return ()
+        return tuple([(s.id, {o.node_id: _STATUSES.get(o.status, o.status) for o in s.owners}) for s in m.shards])
+
     def group_is_deleted(self, value: bytes) -> bool:
         return pb.ShardGroup.FromString(value).HasField("deleted_at")
+
+    def plan(self, row: Row) -> MovePlan:
+        m = pb.Plan.FromString(row[0])
+        return MovePlan(
+            **_counters(row),
+            id=m.id,
+            kind=_PLAN_KINDS.get(m.kind, m.kind),
+            state=_PLAN_STATES.get(m.state, m.state),
+            reason=m.reason,
+            author=m.author,
+            created_at=m.created_at,
+            changed_at=m.changed_at,
+            moves=m.moves,
+            pages=m.pages,
+            # 0 is of no writer of ours: the least is meant.
+            limits=PlanLimits(
+                per_target=max(1, m.per_target), per_source=max(1, m.per_source), at_once=max(1, m.at_once)
+            ),
+            subjects=tuple(m.subjects),
+            replacement=m.replacement,
+            remove_subjects=m.remove_subjects,
+            prior_states=dict(sorted(m.prior_states.items())),
+            before=dict(sorted(m.before.items())),
+            after=dict(sorted(m.after.items())),
+            undoes=m.undoes,
+            undone_by=m.undone_by,
+            note=m.note,
+        )
+
+    def moves(self, row: Row) -> tuple[Move, ...]:
+        return decode_moves(row[0])
 
     def liveness(self, row: Row, node_id: int) -> Liveness:
         m = pb.Liveness.FromString(row[0])

@@ -24,6 +24,7 @@ from etcdmeta.model.entities import (
     Subscription,
     User,
 )
+from etcdmeta.model.moveplans import Move, MovePlan
 from etcdmeta.model.names import to_bytes
 from etcdmeta.model.owners import NodeState, OwnerStatus
 from etcdmeta.records.decoding import parse
@@ -111,6 +112,20 @@ def _fill_progress(m: Any, p: Any) -> None:
     _set_optional(m, "bytes_per_second", p.bytes_per_second)
 
 
+def _fill_plan(m: Any, p: Any) -> None:
+    m.id, m.kind, m.state = p.id, str(p.kind), str(p.state)
+    m.reason, m.author, m.note = p.reason, p.author, p.note
+    m.created_at, m.changed_at = p.created_at, p.changed_at
+    m.moves, m.pages = p.moves, p.pages
+    m.per_target, m.per_source, m.at_once = p.limits.per_target, p.limits.per_source, p.limits.at_once
+    m.subjects[:] = p.subjects
+    m.replacement, m.remove_subjects = p.replacement, p.remove_subjects
+    for name in ("prior_states", "before", "after"):
+        getattr(m, name).clear()
+        getattr(m, name).update(getattr(p, name))
+    m.undoes, m.undone_by = p.undoes, p.undone_by
+
+
 def _fill_group(m: Any, g: Any) -> None:
     m.id, m.start, m.end = g.id, g.start, g.end
     _set_optional(m, "deleted_at", g.deleted_at)
@@ -151,12 +166,24 @@ _ENCODERS: dict[type[Record], tuple[Any, Callable[[Any, Any], None]]] = {
     Grant: (pb.Grant, _fill_grant),
     Liveness: (pb.Liveness, _fill_liveness),
     Progress: (pb.Progress, _fill_progress),
+    MovePlan: (pb.Plan, _fill_plan),
 }
 
 
 def encode_name_ref(record_id: int) -> bytes:
     """The value of a name's own key."""
     return pb.NameRef(id=record_id).SerializeToString()
+
+
+def encode_moves(moves: Sequence[Move]) -> bytes:
+    """One page of a plan."""
+    page = pb.Moves()
+    for move in moves:
+        m = page.moves.add(
+            shard_id=move.shard_id, from_node=move.from_node, to_node=move.to_node, source=move.source
+        )
+        _set_optional(m, "size", move.size)
+    return page.SerializeToString()
 
 
 def encode_id_counter(highest: int) -> bytes:

@@ -141,6 +141,23 @@ def progress_span(database_id: int, policy_id: int | None = None) -> tuple[bytes
     return start + b"/", start + b"0"
 
 
+PLANS_SPAN = (b"state/plan/", b"state/plan0")
+"""All plans, with their pages."""
+
+
+def plan(plan_id: int) -> bytes:
+    return b"state/plan/%016x" % plan_id
+
+
+def plan_moves(plan_id: int, page: int) -> bytes:
+    return b"state/plan/%016x/moves/%016x" % (plan_id, page)
+
+
+def plan_moves_span(plan_id: int) -> tuple[bytes, bytes]:
+    """All pages of a plan."""
+    return b"state/plan/%016x/" % plan_id, b"state/plan/%016x0" % plan_id
+
+
 def ledger(operation_id: str, attempt: int = 0) -> bytes:
     """``attempt`` > 0: a new try after an attempt that was settled as void."""
     return f"ledger/{operation_id}/{attempt}".encode() if attempt else f"ledger/{operation_id}".encode()
@@ -179,6 +196,8 @@ class Kind(StrEnum):
     POLICY = "policy"
     SUBSCRIPTION = "subscription"
     GROUP = "group"
+    PLAN = "plan"
+    PLAN_MOVES = "moves"
     LIVENESS = "liveness"
     PROGRESS = "progress"
     OTHER = "other"
@@ -217,6 +236,10 @@ def locate(key: bytes) -> Place:
                 return Kind.LIVENESS, (_number(n),)
             case [b"state", b"node", n]:
                 return Kind.NODE, (_number(n),)
+            case [b"state", b"plan", i]:
+                return Kind.PLAN, (_number(i),)
+            case [b"state", b"plan", i, b"moves", n]:
+                return Kind.PLAN_MOVES, (_number(i), _number(n))
             case [b"state", b"user", u]:
                 return Kind.USER, (_number(u),)
             case [b"state", b"name", b"db", name]:
@@ -276,6 +299,8 @@ _RENDERERS: dict[Kind, Callable[..., bytes]] = {
     Kind.POLICY: policy_info,
     Kind.SUBSCRIPTION: subscription,
     Kind.GROUP: group,
+    Kind.PLAN: plan,
+    Kind.PLAN_MOVES: plan_moves,
     Kind.LIVENESS: live,
     Kind.PROGRESS: progress,
 }

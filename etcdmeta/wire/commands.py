@@ -28,12 +28,17 @@ from etcdmeta.commands.group import CreateShardGroup, DeleteShardGroup
 from etcdmeta.commands.group_upkeep import PrecreateShardGroups, PruneShardGroups, TruncateShardGroups
 from etcdmeta.commands.guard import AcceptRestore, RaiseLedgerFloor, SetReadOnly
 from etcdmeta.commands.joining import JoinNode
+from etcdmeta.commands.labelling import LabelNode
+from etcdmeta.commands.moveplan import AbortPlan, AddPlanMoves, CreatePlan, FinishPlan, NotePlan, PausePlan, StartPlan
+from etcdmeta.commands.moving import AdvanceMove
 from etcdmeta.commands.node import AddNode, BeginNodeRemoval, FinishNodeRemoval, UpdateNode
+from etcdmeta.commands.node_states import DrainNode, UndrainNode
 from etcdmeta.commands.owner import FailOwner, RemoveOwner, SetOwnerStatus
 from etcdmeta.commands.plan import Command
 from etcdmeta.commands.policy import AlterPolicy, CreatePolicy, DropPolicy, SetDefaultPolicy
 from etcdmeta.commands.query import CreateContinuousQuery, DropContinuousQuery
 from etcdmeta.commands.subscription import CreateSubscription, DropSubscription
+from etcdmeta.commands.untruncation import UntruncateShardGroups
 from etcdmeta.commands.user import CreateUser, DropUser, GrantPrivilege, RevokePrivilege, SetAdmin, SetPassword
 from etcdmeta.errors import InvalidInput, InvalidTime, UnknownCommand
 from etcdmeta.model.names import from_bytes, to_bytes
@@ -41,19 +46,24 @@ from etcdmeta.model.times import parse_time
 from etcdmeta.wire.pb import agent_pb2 as pb
 
 _ALL: Final[tuple[type[Command], ...]] = (
+    AbortPlan,
     AcceptRestore,
     AddNode,
+    AddPlanMoves,
+    AdvanceMove,
     AlterPolicy,
     BeginCopy,
     BeginNodeRemoval,
     CancelCopy,
     CreateContinuousQuery,
     CreateDatabase,
+    CreatePlan,
     CreatePolicy,
     CreateShardGroup,
     CreateSubscription,
     CreateUser,
     DeleteShardGroup,
+    DrainNode,
     DropContinuousQuery,
     DropDatabase,
     DropPolicy,
@@ -62,9 +72,13 @@ _ALL: Final[tuple[type[Command], ...]] = (
     FailOwner,
     FinishCopy,
     FinishNodeRemoval,
+    FinishPlan,
     GrantPrivilege,
     InitCluster,
     JoinNode,
+    LabelNode,
+    NotePlan,
+    PausePlan,
     PrecreateShardGroups,
     PruneShardGroups,
     RaiseLedgerFloor,
@@ -75,7 +89,10 @@ _ALL: Final[tuple[type[Command], ...]] = (
     SetOwnerStatus,
     SetPassword,
     SetReadOnly,
+    StartPlan,
     TruncateShardGroups,
+    UndrainNode,
+    UntruncateShardGroups,
     UpdateNode,
 )
 COMMANDS: Final[Mapping[str, type[Command]]] = {command.NAME: command for command in _ALL}

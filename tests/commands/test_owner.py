@@ -365,6 +365,16 @@ def test_one_that_serves_is_not_cancelled(world, before) -> None:
         world.plan(CancelCopy(shard_id=SHARD, node_id=3))
 
 
+@pytest.mark.parametrize("before", [COPYING, FAILED])
+def test_only_the_attempt_that_is_meant_is_cancelled(world, before) -> None:
+    with_owners(world, (1, ACTIVE), (3, before))
+    attempt = owner(world, 3).attempt
+    for other in (attempt - 1, attempt + 1):
+        with pytest.raises(StaleAttempt):
+            world.plan(CancelCopy(shard_id=SHARD, node_id=3, attempt=other))
+    assert world.run(CancelCopy(shard_id=SHARD, node_id=3, attempt=attempt)).result["attempt"] == attempt
+
+
 # --- leaving, active → –
 
 FORCE = {"force": True, "reason": "disk lost"}

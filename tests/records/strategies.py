@@ -21,6 +21,7 @@ from etcdmeta.model.entities import (
     Subscription,
     User,
 )
+from etcdmeta.model.moveplans import Move, MovePlan, PlanKind, PlanLimits, PlanState
 from etcdmeta.model.names import from_bytes
 from etcdmeta.model.owners import NodeState, OwnerStatus, Privilege, SubscriptionMode
 
@@ -68,6 +69,10 @@ groups = st.builds(
     shards=st.lists(shards, max_size=3, unique_by=lambda shard: shard.id).map(tuple),
 )
 
+positive = st.integers(1, 2**32 - 1)
+counts = st.dictionaries(ids, u32, max_size=4)
+moves = st.builds(Move, shard_id=ids, from_node=ids, to_node=ids, source=ids, size=_optional(ids))
+
 RECORDS: dict[type[Record], st.SearchStrategy[Record]] = {
     Cluster: st.builds(
         Cluster,
@@ -78,6 +83,28 @@ RECORDS: dict[type[Record], st.SearchStrategy[Record]] = {
         generation_base=ids,
         ledger_floor=times,
         read_only=st.booleans(),
+    ),
+    MovePlan: st.builds(
+        MovePlan,
+        id=ids,
+        kind=st.sampled_from(PlanKind) | words,
+        state=st.sampled_from(PlanState) | words,
+        reason=words,
+        author=words,
+        created_at=times,
+        changed_at=times,
+        moves=ids,
+        pages=u32,
+        limits=st.builds(PlanLimits, per_target=positive, per_source=positive, at_once=positive),
+        subjects=st.lists(ids, max_size=3).map(tuple),
+        replacement=ids,
+        remove_subjects=st.booleans(),
+        prior_states=st.dictionaries(ids, words, max_size=3),
+        before=counts,
+        after=counts,
+        undoes=ids,
+        undone_by=ids,
+        note=words,
     ),
     Node: st.builds(
         Node,

@@ -22,13 +22,14 @@ from etcdmeta.model.entities import (
     Subscription,
     User,
 )
+from etcdmeta.model.moveplans import Move, MovePlan
 from etcdmeta.model.owners import NodeState, OwnerStatus
 from etcdmeta.records import decoding, keys
 from etcdmeta.records.decoding import RecordDecoder
-from etcdmeta.records.encoding import MAX_VALUE, encode, encode_name_ref, encode_secret
+from etcdmeta.records.encoding import MAX_VALUE, encode, encode_moves, encode_name_ref, encode_secret
 from etcdmeta.records.keys import Kind
 from etcdmeta.records.pb import records_pb2 as pb
-from tests.records.strategies import RECORDS, groups, ids
+from tests.records.strategies import RECORDS, groups, ids, moves
 
 MOD, CREATE = 20, 10
 
@@ -57,6 +58,8 @@ def decode(record: Record, value: bytes) -> Record:
             return decoder.group((*row, record.database_id, record.policy_id))
         case Liveness():
             return decoder.liveness(row, record.node_id)
+        case MovePlan():
+            return decoder.plan(row)
         case Progress():
             place = record.database_id, record.policy_id
             return decoder.progress((*row, *place), record.shard_id, record.node_id)
@@ -105,6 +108,11 @@ def test_the_facts_for_the_indexes_are_those_of_the_model(group: ShardGroup) -> 
     decoder = RecordDecoder()
     assert decoder.group_is_deleted(value) == group.is_deleted
     assert decoder.group_owners(value) == tuple(o.node_id for shard in group.shards for o in shard.owners)
+
+
+@given(st.lists(moves, max_size=8))
+def test_a_page_of_moves_comes_back(page: list[Move]) -> None:
+    assert RecordDecoder().moves((encode_moves(page), MOD, CREATE)) == tuple(page)
 
 
 @given(ids)

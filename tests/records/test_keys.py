@@ -46,6 +46,8 @@ TABLE: list[tuple[bytes, bytes, Place]] = [
         b"state/db/" + HEX_A + b"/rp/" + HEX_B + b"/group/7fffffffffffffff/" + HEX_C,
         (Kind.GROUP, (A, B, -1, C)),
     ),
+    (keys.plan(A), b"state/plan/" + HEX_A, (Kind.PLAN, (A,))),
+    (keys.plan_moves(A, B), b"state/plan/" + HEX_A + b"/moves/" + HEX_B, (Kind.PLAN_MOVES, (A, B))),
     (keys.live(A), b"state/live/" + HEX_A, (Kind.LIVENESS, (A,))),
     (
         keys.progress(A, B, C, D),
@@ -89,9 +91,9 @@ places: st.SearchStrategy[Place] = st.one_of(
     st.tuples(
         st.sampled_from([Kind.DATABASE_NAME, Kind.USER_NAME, Kind.HOST_NAME, Kind.IDENTITY_NAME]), st.tuples(names)
     ),
-    st.tuples(st.sampled_from([Kind.NODE, Kind.USER, Kind.DATABASE, Kind.LIVENESS]), st.tuples(ids)),
+    st.tuples(st.sampled_from([Kind.NODE, Kind.USER, Kind.DATABASE, Kind.PLAN, Kind.LIVENESS]), st.tuples(ids)),
     st.tuples(st.sampled_from([Kind.POLICY_NAME, Kind.QUERY]), st.tuples(ids, names)),
-    st.tuples(st.sampled_from([Kind.GRANT, Kind.POLICY]), st.tuples(ids, ids)),
+    st.tuples(st.sampled_from([Kind.GRANT, Kind.POLICY, Kind.PLAN_MOVES]), st.tuples(ids, ids)),
     st.tuples(st.just(Kind.SUBSCRIPTION), st.tuples(ids, ids, names)),
     st.tuples(st.just(Kind.GROUP), st.tuples(ids, ids, times, ids)),
     st.tuples(st.just(Kind.PROGRESS), st.tuples(ids, ids, ids, ids)),
@@ -149,6 +151,10 @@ SPANS: dict[str, tuple[tuple[bytes, bytes], Callable[[Place], bool]]] = {
         keys.group_range(A, B, -5, 5),
         lambda place: place[0] is Kind.GROUP and place[1][:2] == (A, B) and -5 <= int(place[1][2]) < 5,
     ),
+    "moves of a plan": (
+        keys.plan_moves_span(A),
+        lambda place: place[0] is Kind.PLAN_MOVES and place[1][0] == A,
+    ),
     "progress of a database": (
         keys.progress_span(A),
         lambda place: place[0] is Kind.PROGRESS and place[1][0] == A,
@@ -191,7 +197,8 @@ def test_a_span_holds_what_it_says_and_nothing_else(span: str, place: Place) -> 
         b"state/clusters",
         b"lead/cluster",  # the word alone is not the place
         b"/etcdmeta/default/state/cluster",
-        b"state/plan/" + HEX_A,  # of a later version
+        b"state/plan/" + HEX_A + b"/steps",  # of a later version
+        b"state/plan/" + HEX_A + b"/moves",
         b"state/db/" + HEX_A + b"/rp/" + HEX_B + b"/stats",
         b"state/node/a",  # too short
         b"state/node/000000000000000A",  # upper case

@@ -205,6 +205,93 @@ class Progress(_message.Message):
     updated: int
     def __init__(self, attempt: _Optional[int] = ..., bytes_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., bytes_per_second: _Optional[int] = ..., updated: _Optional[int] = ...) -> None: ...
 
+class Plan(_message.Message):
+    __slots__ = ("id", "kind", "state", "reason", "author", "created_at", "changed_at", "moves", "pages", "per_target", "per_source", "at_once", "subjects", "replacement", "remove_subjects", "prior_states", "before", "after", "undoes", "undone_by", "note")
+    class PriorStatesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: str
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[str] = ...) -> None: ...
+    class BeforeEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    class AfterEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    MOVES_FIELD_NUMBER: _ClassVar[int]
+    PAGES_FIELD_NUMBER: _ClassVar[int]
+    PER_TARGET_FIELD_NUMBER: _ClassVar[int]
+    PER_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    AT_ONCE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECTS_FIELD_NUMBER: _ClassVar[int]
+    REPLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_SUBJECTS_FIELD_NUMBER: _ClassVar[int]
+    PRIOR_STATES_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    UNDOES_FIELD_NUMBER: _ClassVar[int]
+    UNDONE_BY_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    kind: str
+    state: str
+    reason: str
+    author: str
+    created_at: int
+    changed_at: int
+    moves: int
+    pages: int
+    per_target: int
+    per_source: int
+    at_once: int
+    subjects: _containers.RepeatedScalarFieldContainer[int]
+    replacement: int
+    remove_subjects: bool
+    prior_states: _containers.ScalarMap[int, str]
+    before: _containers.ScalarMap[int, int]
+    after: _containers.ScalarMap[int, int]
+    undoes: int
+    undone_by: int
+    note: str
+    def __init__(self, id: _Optional[int] = ..., kind: _Optional[str] = ..., state: _Optional[str] = ..., reason: _Optional[str] = ..., author: _Optional[str] = ..., created_at: _Optional[int] = ..., changed_at: _Optional[int] = ..., moves: _Optional[int] = ..., pages: _Optional[int] = ..., per_target: _Optional[int] = ..., per_source: _Optional[int] = ..., at_once: _Optional[int] = ..., subjects: _Optional[_Iterable[int]] = ..., replacement: _Optional[int] = ..., remove_subjects: bool = ..., prior_states: _Optional[_Mapping[int, str]] = ..., before: _Optional[_Mapping[int, int]] = ..., after: _Optional[_Mapping[int, int]] = ..., undoes: _Optional[int] = ..., undone_by: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
+
+class Moves(_message.Message):
+    __slots__ = ("moves",)
+    MOVES_FIELD_NUMBER: _ClassVar[int]
+    moves: _containers.RepeatedCompositeFieldContainer[Move]
+    def __init__(self, moves: _Optional[_Iterable[_Union[Move, _Mapping]]] = ...) -> None: ...
+
+class Move(_message.Message):
+    __slots__ = ("shard_id", "from_node", "to_node", "source", "size")
+    SHARD_ID_FIELD_NUMBER: _ClassVar[int]
+    FROM_NODE_FIELD_NUMBER: _ClassVar[int]
+    TO_NODE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    shard_id: int
+    from_node: int
+    to_node: int
+    source: int
+    size: int
+    def __init__(self, shard_id: _Optional[int] = ..., from_node: _Optional[int] = ..., to_node: _Optional[int] = ..., source: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...
+
 class LedgerEntry(_message.Message):
     __slots__ = ("operation_id", "void", "command", "fingerprint", "summary", "result", "actor", "time", "touched", "touched_count", "lasting")
     OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -236,3 +323,13 @@ class IdCounter(_message.Message):
     HIGHEST_FIELD_NUMBER: _ClassVar[int]
     highest: int
     def __init__(self, highest: _Optional[int] = ...) -> None: ...
+
+class Leader(_message.Message):
+    __slots__ = ("who", "nonce", "since")
+    WHO_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    who: str
+    nonce: int
+    since: int
+    def __init__(self, who: _Optional[str] = ..., nonce: _Optional[int] = ..., since: _Optional[int] = ...) -> None: ...
