@@ -14,7 +14,7 @@ from etcdmeta.commands.node import AddNode
 from etcdmeta.commands.plan import Command
 from etcdmeta.errors import ClusterRestored, CommandTooLarge, InvalidInput, UnreadableRequest
 from etcdmeta.store import MetaStore
-from etcdmeta.store.operations import Operation, operation_time
+from etcdmeta.store.operations import Fence, Operation, operation_time
 from etcdmeta.store.outcomes import outcome_to_wire
 from etcdmeta.wire.commands import from_wire
 from etcdmeta.wire.pb import agent_pb2 as pb
@@ -50,7 +50,7 @@ class Executing:
         actor = self._actor(call, request.actor)
         now = time.time_ns()
         operations = [
-            Operation(o.id, from_wire(o.command), actor, now, external=True, once=request.once)
+            Operation(o.id, from_wire(o.command), actor, now, external=True, once=request.once, fence=_fence(o))
             for o in _checked(request.operations)
         ]
         await self._reach(call, request.position, [operation.command for operation in operations])
@@ -104,6 +104,14 @@ class Executing:
             )
         shown = f"{claimed or 'somebody'} via {self._facts.name}"
         return f"{shown}, {call.who}" if call.who else shown
+
+
+def _fence(operation: pb.Operation) -> Fence | None:
+    """A compare only: whatever key the caller names, nothing of it is told but whether it stands."""
+    if not operation.HasField("fence"):
+        return None
+    fence = operation.fence
+    return Fence(fence.key, fence.create_revision, fence.what[:_LONGEST_ACTOR])
 
 
 def _checked(operations: object) -> list[pb.Operation]:

@@ -28,6 +28,7 @@ FLAT: dict[Kind, str] = {
     Kind.IDENTITY_NAME: "identity_names",
     Kind.NODE: "nodes",
     Kind.USER: "users",
+    Kind.PLAN: "plans",
     Kind.LIVENESS: "liveness",
 }
 # Kinds that live in one dict of a DatabaseTable, keyed by the place's second part.
@@ -112,6 +113,8 @@ class Draft:
         if kind is Kind.PROGRESS:
             placed = None if row is None else (*row, where[0], where[1])
             return self._set_in("progress", (where[2], where[3]), placed)
+        if kind is Kind.PLAN_MOVES:
+            return self._set_in("plan_moves", (where[0], where[1]), row)
         database = self.database(where[0])
         if kind is Kind.DATABASE:
             before, database.info = database.info, row

@@ -76,6 +76,8 @@ def _places(snapshot: Snapshot) -> Iterator[tuple[Place, Any]]:
             yield (kind, (key,)), row
     for (shard_id, node_id), row in tables.progress.items():
         yield (Kind.PROGRESS, (row[3], row[4], shard_id, node_id)), row
+    for (plan_id, page), row in tables.plan_moves.items():
+        yield (Kind.PLAN_MOVES, (plan_id, page)), row
     for d, database in tables.databases.items():
         if database.info is not None:
             yield (Kind.DATABASE, (d,)), database.info

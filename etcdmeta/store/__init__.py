@@ -6,16 +6,22 @@ from etcdmeta.store.clock import SystemClock
 from etcdmeta.store.driver import Freshness
 from etcdmeta.store.history import HistoryEntry
 from etcdmeta.store.metastore import MetaStore
-from etcdmeta.store.operations import Outcome, new_operation_id
+from etcdmeta.store.operations import Fence, Outcome, new_operation_id
+from etcdmeta.store.past import OwnerEvent
+from etcdmeta.store.touching import Touching, touching
 
 __all__ = [
     "Change",
+    "Fence",
     "FollowerState",
     "Freshness",
     "HistoryEntry",
     "Lagged",
     "MetaStore",
     "Outcome",
+    "OwnerEvent",
     "SystemClock",
+    "Touching",
     "new_operation_id",
+    "touching",
 ]

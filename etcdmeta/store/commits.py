@@ -7,7 +7,7 @@ from typing import Protocol
 
 from etcdmeta.commands.plan import Plan
 from etcdmeta.model.snapshot import Snapshot
-from etcdmeta.store.operations import Operation, Outcome
+from etcdmeta.store.operations import Fence, Operation, Outcome
 
 
 class Commits(Protocol):
@@ -25,7 +25,7 @@ class Commits(Protocol):
     def verify_password(self, name: str, password: str, deadline: float) -> bool:
         """Whether that is the user's password: see `MetaStore.verify_password`."""
 
-    def prune(self, actor: str, deadline: float) -> int:
+    def prune(self, actor: str, deadline: float, fence: Fence | None = None) -> int:
         """Forget old operations; how many: see `MetaStore.prune_ledger`."""
 
     def close(self) -> None:

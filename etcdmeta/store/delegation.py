@@ -44,7 +44,7 @@ from etcdmeta.store.clock import Clock
 from etcdmeta.store.committer import LEDGER_REACH
 from etcdmeta.store.ids import IdReserver
 from etcdmeta.store.ledger import clean
-from etcdmeta.store.operations import Operation, Outcome, operation_time
+from etcdmeta.store.operations import Fence, Operation, Outcome, operation_time
 from etcdmeta.store.outcomes import outcome_from_wire
 from etcdmeta.store.preview import preview
 from etcdmeta.store.resolution import GRACE
@@ -101,7 +101,7 @@ class Delegation:
             raise StoreClosed("the store was closed")
         request = pb.ExecuteRequest(
             cluster=self._cluster,
-            operations=[pb.Operation(id=each.id, command=to_wire(each.command)) for each in operations],
+            operations=[_operation(each) for each in operations],
             position=encode_position(self._picture.snapshot().position),
             actor=clean(operations[0].actor)[:LONGEST_ACTOR],
             once=not any(operation.repeatable for operation in operations),
@@ -122,7 +122,7 @@ class Delegation:
         request = pb.VerifyPasswordRequest(cluster=self._cluster, user=name, password=password)
         return self._agents.verify_password(request, deadline=deadline).correct
 
-    def prune(self, actor: str, deadline: float) -> int:  # noqa: ARG002 - the agent prunes, and is named for it
+    def prune(self, actor: str, deadline: float, fence: Fence | None = None) -> int:  # noqa: ARG002 - the agent prunes
         request = pb.PruneLedgerRequest(cluster=self._cluster)
         return self._agents.prune_ledger(request, deadline=deadline).forgotten
 
@@ -205,6 +205,14 @@ class Delegation:
         snapshot = self._picture.snapshot()
         generation = outcome.generation
         return snapshot.revision >= outcome.revision or (generation is not None and snapshot.generation >= generation)
+
+
+def _operation(operation: Operation) -> pb.Operation:
+    message = pb.Operation(id=operation.id, command=to_wire(operation.command))
+    if operation.fence is not None:
+        fence = operation.fence
+        message.fence.CopyFrom(pb.Fence(key=fence.key, create_revision=fence.create_revision, what=clean(fence.what)))
+    return message
 
 
 def _not_done(what: str, reason: EtcdMetaError | None) -> EtcdMetaError:

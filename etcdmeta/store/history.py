@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from etcdmeta.consensus.protocol import Compacted, FutureRevision, Strategy
+from etcdmeta.consensus.protocol import Strategy
 from etcdmeta.errors import RecordUnreadable, Unavailable
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.transaction import RawKeyValue
+from etcdmeta.store.generations import Generations, generation_or_none
 from etcdmeta.store.ledger import LedgerEntry, decode_entry
+from etcdmeta.store.touching import Touching
 
 _WITH_GENERATION = 200
 """How many of the newest entries get their generation looked up: one small read each."""
@@ -34,6 +37,32 @@ class HistoryEntry:
     void: bool
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryFilter:
+    """What to show; None or empty: all.
+
+    ``actors``: with or without the agent that did it for them. ``commands``: names, or how they begin. ``since`` and
+    ``until`` in nanoseconds since 1970, both included, by the issuers' clocks. ``touching``: any of them is enough;
+    what an entry touched is known as far as its list goes, which is cut after 4 KiB.
+    """
+
+    actors: Collection[str] | None = None
+    commands: Sequence[str] = ()
+    since: int | None = None
+    until: int | None = None
+    touching: Sequence[Touching] = ()
+
+    def takes(self, entry: LedgerEntry) -> bool:
+        """Whether an entry is to be shown."""
+        return (
+            (self.actors is None or entry.actor in self.actors or entry.actor.rpartition(" via ")[0] in self.actors)
+            and (not self.commands or entry.command.startswith(tuple(self.commands)))
+            and (self.since is None or entry.time >= self.since)
+            and (self.until is None or entry.time <= self.until)
+            and (not self.touching or any(each.matches(entry.touched) for each in self.touching))
+        )
+
+
 def read_history(
     strategy: Strategy,
     keyspace: Keyspace,
@@ -41,37 +70,73 @@ def read_history(
     limit: int | None,
     operation_id: str | None,
     deadline: float,
+    wanted: HistoryFilter | None = None,
 ) -> list[HistoryEntry]:
-    """In order of commitment, the newest ``limit`` of them. Raises what the strategy raises."""
+    """In order of commitment, the newest ``limit`` of those that are wanted. Raises what the strategy raises."""
+    taken: list[LedgerEntry] = []
+    for entry in _newest_first(strategy, keyspace, operation_id, 0, deadline):
+        if limit is not None and len(taken) >= limit:
+            break
+        if wanted is None or wanted.takes(entry):
+            taken.append(entry)
+    generations = Generations(strategy, keyspace, snapshot, deadline)
+    known: dict[int, int | None] = {}
+    for entry in taken[:_WITH_GENERATION]:
+        if not entry.void and entry.revision not in known:
+            try:
+                known[entry.revision] = generation_or_none(generations, entry.revision)
+            except Unavailable:
+                known[entry.revision] = None
+    return [history_entry(entry, known.get(entry.revision)) for entry in reversed(taken)]
+
+
+def read_after(strategy: Strategy, keyspace: Keyspace, revision: int, deadline: float) -> list[LedgerEntry]:
+    """All entries that were put after a revision, in order of commitment. Raises what the strategy raises."""
+    return list(_newest_first(strategy, keyspace, None, revision, deadline))[::-1]
+
+
+def read_entries(
+    strategy: Strategy, keyspace: Keyspace, operation_ids: Iterable[str], revision: int, deadline: float
+) -> list[LedgerEntry]:
+    """The entries that operations made at that very revision. Raises what the strategy raises."""
+    return [
+        entry
+        for operation_id in operation_ids
+        for entry in _newest_first(strategy, keyspace, operation_id, 0, deadline)
+        if entry.revision == revision
+    ]
+
+
+def history_entry(entry: LedgerEntry, generation: int | None) -> HistoryEntry:
+    """An entry as people see it; a void one has no generation."""
+    return HistoryEntry(
+        operation_id=entry.operation_id,
+        generation=None if entry.void else generation,
+        revision=entry.revision,
+        time=entry.time,
+        actor=entry.actor,
+        command=entry.command,
+        summary=entry.summary,
+        touched=entry.touched,
+        touched_count=entry.touched_count,
+        void=entry.void,
+    )
+
+
+def _newest_first(
+    strategy: Strategy, keyspace: Keyspace, operation_id: str | None, after: int, deadline: float
+) -> Iterator[LedgerEntry]:
+    """Decoded one by one, as they are asked for: of a large ledger mostly the newest few are."""
     if operation_id is None:
         start, end = (keyspace.absolute(key) for key in keys.LEDGER_SPAN)
     else:
         start = keyspace.absolute(keys.ledger(operation_id))
         end = start + b"0"
-    kvs = [kv for page in strategy.list(start, end, deadline=deadline) for kv in page.kvs]
-    entries = sorted((_entry(kv, keyspace) for kv in kvs), key=lambda entry: entry.revision)
-    if limit is not None:
-        entries = entries[-limit:] if limit else []
-    base = snapshot.cluster.generation_base if snapshot.cluster else 0
-    known: dict[int, int | None] = {}
-    for entry in entries[-_WITH_GENERATION:]:
-        if not entry.void and entry.revision not in known:
-            known[entry.revision] = _generation(strategy, keyspace, entry.revision, base, deadline)
-    return [
-        HistoryEntry(
-            operation_id=entry.operation_id,
-            generation=None if entry.void else known.get(entry.revision),
-            revision=entry.revision,
-            time=entry.time,
-            actor=entry.actor,
-            command=entry.command,
-            summary=entry.summary,
-            touched=entry.touched,
-            touched_count=entry.touched_count,
-            void=entry.void,
-        )
-        for entry in entries
+    kvs = [
+        kv for page in strategy.list(start, end, deadline=deadline) for kv in page.kvs if kv.mod_revision > after
     ]
+    kvs.sort(key=lambda kv: (kv.mod_revision, kv.key), reverse=True)
+    return (_entry(kv, keyspace) for kv in kvs)
 
 
 def _entry(kv: RawKeyValue, keyspace: Keyspace) -> LedgerEntry:
@@ -82,11 +147,3 @@ def _entry(kv: RawKeyValue, keyspace: Keyspace) -> LedgerEntry:
         name = keyspace.relative(kv.key)[len(keys.LEDGER_SPAN[0]) :].decode("ascii", "backslashreplace")
         summary = f"unreadable: {error.message}"
         return LedgerEntry(name, kv.mod_revision, False, "", b"", summary, {}, "", 0, (), 0)
-
-
-def _generation(strategy: Strategy, keyspace: Keyspace, revision: int, base: int, deadline: float) -> int | None:
-    try:
-        result = strategy.read(keyspace.absolute(keys.GENERATION), revision=revision, deadline=deadline)
-    except (Compacted, FutureRevision, Unavailable):
-        return None
-    return base + result.kvs[0].version if result.kvs else None

@@ -15,6 +15,7 @@ from etcdmeta.errors import (
     ClusterRestored,
     CommandTooLarge,
     EtcdMetaError,
+    Fenced,
     InvalidInput,
     OperationIdReused,
     OutcomeUnknown,
@@ -24,12 +25,12 @@ from etcdmeta.errors import (
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
 from etcdmeta.records.keys import Keyspace
-from etcdmeta.records.transaction import TxnResult
+from etcdmeta.records.transaction import Transaction, TxnResult
 from etcdmeta.store.clock import Clock
 from etcdmeta.store.ledger import MAX_ACTOR, LedgerEntry, clean, decode_entry
 from etcdmeta.store.limits import GroupSize, check_guard
 from etcdmeta.store.merging import Footprint
-from etcdmeta.store.operations import Operation, Outcome
+from etcdmeta.store.operations import Fence, Operation, Outcome
 from etcdmeta.store.requests import (
     Answer,
     Behind,
@@ -233,8 +234,8 @@ class Leader:
         oldest = min((proposal.planned_on for _, proposal in proposals), key=lambda planned_on: planned_on.revision)
         for ticket, _ in proposals:
             ticket.request.alone = True
-            own_entry = self._own_entry(ticket.request, result) if len(proposals) == 1 else None
-            ticket.settle(own_entry or Conflicted(newest, oldest), own)
+            final = self._final_word(ticket.request, txn, result) if len(proposals) == 1 else None
+            ticket.settle(final or Conflicted(newest, oldest), own)
 
     def _committed(
         self,
@@ -296,6 +297,18 @@ class Leader:
         )
         return Settled(outcomes, revision)
 
+    def _final_word(self, request: Request, txn: Transaction, result: TxnResult) -> Answer | None:
+        """What else a failed compare may mean than that others were faster: done already, or fenced off."""
+        own_entry = self._own_entry(request, result)
+        if own_entry is not None:
+            return own_entry
+        found = {read.key: kvs for read, kvs in zip(txn.reads, result.reads, strict=False)}
+        for fence in request.fences:
+            kvs = found.get(self._keyspace.absolute(fence.key), ())
+            if (kvs[0].create_revision if kvs else 0) != fence.create_revision:
+                return Failed(_fenced(request, fence))
+        return None
+
     def _own_entry(self, request: Request, result: TxnResult) -> Answer | None:
         """The compare that failed may be that of our own ledger key: an earlier sending of the same operation."""
         entries = [decode_entry(kvs[0]) for kvs in result.reads[2 : 2 + len(request.operations)] if kvs]
@@ -352,6 +365,15 @@ def _unknown(request: Request, error: BaseException) -> BaseException:
     )
     unknown.__cause__ = error
     return unknown
+
+
+def _fenced(request: Request, fence: Fence) -> Fenced:
+    return Fenced(
+        f"{request.what!r} was not committed: {fence.what} was lost meanwhile",
+        value=request.operations[0].id,
+        rule="who acts for a service, or as a node, commits under its lease only",
+        remedy="look again, and act under the new lease",
+    )
 
 
 def _concluded(request: Request) -> OutcomeUnknown:

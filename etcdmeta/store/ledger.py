@@ -121,6 +121,15 @@ def encode_generation(nonce: int, operation_ids: Iterable[str]) -> bytes:
     return pb.Generation(nonce=nonce, operation_ids=operation_ids).SerializeToString()
 
 
+def generation_keys(value: bytes) -> tuple[str, ...]:
+    """The ledger keys, without ``ledger/``, of the operations that a generation came from; none where the value cannot
+    be read."""
+    try:
+        return tuple(parse(pb.Generation, value).operation_ids)
+    except ValueError:
+        return ()
+
+
 def clean(text: str) -> str:
     """Text that protobuf's strings can hold: names that are no UTF-8 are shown with their bytes escaped."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 
 from etcdmeta.commands.guard import AcceptRestore, SetReadOnly
 from etcdmeta.commands.plan import Command, Plan
-from etcdmeta.consensus.protocol import MemberStatus, Strategy
+from etcdmeta.consensus.protocol import Strategy
 from etcdmeta.errors import EtcdMetaError, LimitReached, TooStale, Unavailable, WaitTimedOut
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records.keys import Keyspace
@@ -24,11 +24,10 @@ from etcdmeta.replica.states import FollowerState
 from etcdmeta.store.batch import Batch
 from etcdmeta.store.clock import Clock, SystemClock
 from etcdmeta.store.driver import Driver, Freshness
-from etcdmeta.store.history import HistoryEntry, read_history
 from etcdmeta.store.listeners import Listener, Publication
+from etcdmeta.store.looking import Looking
 from etcdmeta.store.opening import open_commits, open_strategy
-from etcdmeta.store.operations import Operation, Outcome, new_operation_id, operation_time
-from etcdmeta.store.peers import ask_peers
+from etcdmeta.store.operations import Fence, Operation, Outcome, new_operation_id, operation_time
 from etcdmeta.store.restore import acceptance, read_counters
 from etcdmeta.store.shortcuts import Shortcuts
 
@@ -42,7 +41,7 @@ def _login() -> str:
         return f"uid {os.getuid()}"
 
 
-class MetaStore(Shortcuts):
+class MetaStore(Shortcuts, Looking):
     """A node's own copy of the cluster's metadata, kept current, and its way to write.
 
     Reading is free: `snapshot` is an immutable picture in memory, which any thread may use without a lock. Writing
@@ -181,14 +180,14 @@ class MetaStore(Shortcuts):
 
         It promises the records, not liveness and progress, which are advisory. Raises `WaitTimedOut`, `Unavailable`.
         """
-        return self._driver.prove(self._deadline(timeout))
+        return self._driver.prove(self.deadline(timeout))
 
     def wait_for(self, predicate: Callable[[Snapshot], T], timeout: float | None = None) -> T:
         """The first true value of ``predicate(snapshot)``, asked again at each new picture. Raises `WaitTimedOut`.
 
         The predicate runs in the caller's thread and should be quick: a new picture is not waited for meanwhile.
         """
-        deadline = self._deadline(timeout)
+        deadline = self.deadline(timeout)
         while True:
             snapshot = self._driver.snapshot()
             value = predicate(snapshot)
@@ -208,7 +207,7 @@ class MetaStore(Shortcuts):
 
     def wait_live(self, timeout: float | None = None) -> None:
         """Until the picture is current and followed. Raises what keeps it from being so, past the deadline."""
-        deadline = self._deadline(timeout)
+        deadline = self.deadline(timeout)
         final: list[EtcdMetaError] = []
 
         def settled() -> bool:
@@ -271,14 +270,22 @@ class MetaStore(Shortcuts):
 
     # --- writing
 
-    def execute(self, command: Command, *, timeout: float | None = None, operation_id: str | None = None) -> Outcome:
+    def execute(
+        self,
+        command: Command,
+        *,
+        timeout: float | None = None,
+        operation_id: str | None = None,
+        fence: Fence | None = None,
+    ) -> Outcome:
         """Commit one command; returns when the own picture shows it.
 
         ``operation_id``: a UUIDv7 (`etcdmeta.new_operation_id`) that makes the call repeatable: sent again, it is
         answered from the ledger and not done twice. Raises the command's refusals, which are final: they were
         proven on a current picture. `OutcomeUnknown` where etcd did not say, with the id to ask by: see `outcome`.
+        ``fence``: commit only while that incarnation of a lead, or of a node's liveness, lasts; else `Fenced`.
         """
-        return self._run((command,), timeout, operation_id)[0]
+        return self._run((command,), timeout, operation_id, fence)[0]
 
     def submit(self, operations: Sequence[Operation], *, timeout: float | None = None) -> tuple[Outcome, ...]:
         """Commit somebody else's operations, with their ids and actors, in one transaction.
@@ -288,14 +295,16 @@ class MetaStore(Shortcuts):
         self._driver.check_open()
         for operation in operations:
             operation_time(operation.id)
-        return self._commits.run(operations, self._deadline(timeout)) if operations else ()
+        return self._commits.run(operations, self.deadline(timeout)) if operations else ()
 
-    def execute_all(self, commands: Sequence[Command], *, timeout: float | None = None) -> tuple[Outcome, ...]:
+    def execute_all(
+        self, commands: Sequence[Command], *, timeout: float | None = None, fence: Fence | None = None
+    ) -> tuple[Outcome, ...]:
         """Several commands in one transaction, each on the picture that the one before leaves: all or nothing.
 
         They become one generation. Raises `CommandTooLarge` past a transaction's limits.
         """
-        return self._run(tuple(commands), timeout, None) if commands else ()
+        return self._run(tuple(commands), timeout, None, fence) if commands else ()
 
     def batch(self) -> Batch:
         """``with store.batch() as batch: batch.execute(…)``: all in one transaction at the end, or nothing."""
@@ -306,7 +315,7 @@ class MetaStore(Shortcuts):
 
         Ids in it are those that would come next: none are reserved. Raises the command's refusals.
         """
-        deadline = self._deadline(timeout)
+        deadline = self.deadline(timeout)
         operation = Operation(new_operation_id(), command, self._actor, self._clock.now())
         return self._commits.preview(operation, self._driver.prove(deadline), deadline)
 
@@ -317,23 +326,23 @@ class MetaStore(Shortcuts):
         it: it may still be on its way.
         """
         operation_time(operation_id)
-        return self._commits.outcome(operation_id, self._deadline(timeout))
+        return self._commits.outcome(operation_id, self.deadline(timeout))
 
     def verify_password(self, name: str, password: str, *, timeout: float | None = None) -> bool:
         """Whether that is the user's password: one linearizable read of its hash, which no cache holds.
 
         An unknown user takes as long as a known one, and is False. Raises `Unavailable`.
         """
-        return self._commits.verify_password(name, password, self._deadline(timeout))
+        return self._commits.verify_password(name, password, self.deadline(timeout))
 
     # --- upkeep and repairs
 
-    def prune_ledger(self, *, timeout: float | None = None) -> int:
+    def prune_ledger(self, *, timeout: float | None = None, fence: Fence | None = None) -> int:
         """Forget old operations; how many. What is younger than 30 days, among the newest 50,000, or lasting, stays.
 
         First the floor in the guard is raised, then the entries go, oldest first: interrupted, the same call goes on.
         """
-        return self._commits.prune(self._actor, self._deadline(timeout))
+        return self._commits.prune(self._actor, self.deadline(timeout), fence)
 
     def accept_restore(self, *, id_margin: int = 0, generation: int = 0, timeout: float | None = None) -> Outcome:
         """Take what a restored etcd holds as the world from now on: a new epoch, and writes are allowed again.
@@ -351,40 +360,31 @@ class MetaStore(Shortcuts):
         seen; the generation above what it has seen, and above ``generation``. A store that was opened after the restore
         has seen nothing of the lost part: give it both.
         """
-        counters = read_counters(self._strategy, self._keyspace, self._deadline(timeout))
+        counters = read_counters(self._strategy, self._keyspace, self.deadline(timeout))
         return acceptance(self._driver.snapshot(), self._driver.abandoned(), counters, id_margin, generation)
 
     def set_read_only(self, read_only: bool, *, timeout: float | None = None) -> Outcome:
         """Refuse, or allow again, all writes of everybody, for maintenance."""
         return self.execute(SetReadOnly(read_only=read_only), timeout=timeout)
 
-    # --- looking around
-
-    def history(
-        self, *, limit: int | None = 50, operation_id: str | None = None, timeout: float | None = None
-    ) -> list[HistoryEntry]:
-        """The ledger's newest ``limit`` entries, oldest of them first; one operation's, where an id is given."""
-        return read_history(
-            self._strategy, self._keyspace, self._driver.snapshot(), limit, operation_id, self._deadline(timeout)
-        )
-
-    def members(self, *, timeout: float | None = None) -> dict[str, MemberStatus | EtcdMetaError]:
-        """What each endpoint's member says of itself, or why it does not. All are asked at once."""
-        return ask_peers(self._strategy, self._deadline(timeout))
-
     # --- for the shortcuts
 
     def _run(
-        self, commands: Sequence[Command], timeout: float | None, operation_id: str | None
+        self, commands: Sequence[Command], timeout: float | None, operation_id: str | None, fence: Fence | None = None
     ) -> tuple[Outcome, ...]:
         now = self._clock.now()
         # In order: they are committed at one revision, and the history goes by revision and id.
         ids = sorted(new_operation_id() for _ in commands) if operation_id is None else [operation_id]
         operations = [
-            Operation(own_id, command, self._actor, now, operation_id is not None)
+            Operation(own_id, command, self._actor, now, operation_id is not None, fence=fence)
             for own_id, command in zip(ids, commands, strict=True)
         ]
         return self.submit(operations, timeout=timeout)
 
-    def _deadline(self, timeout: float | None) -> float:
+    def latest(self) -> Snapshot:
+        """Like `snapshot`, however old it is."""
+        return self._driver.snapshot()
+
+    def deadline(self, timeout: float | None) -> float:
+        """In seconds of ``time.monotonic()``, ``timeout`` seconds from now, the store's own by default."""
         return time.monotonic() + (self._timeout if timeout is None else timeout)

@@ -14,10 +14,24 @@ from etcdmeta.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
+class Fence:
+    """What a commit of a service, or of a node as itself, also compares: that an incarnation of a key still stands.
+
+    ``key``: relative, ``lead/<service>`` or ``state/live/<node>``; ``create_revision``: of the incarnation; ``what``:
+    its name for people. Whoever slept past its lease finds the key gone, or created anew, and has committed nothing.
+    """
+
+    key: bytes
+    create_revision: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """``issued`` is nanoseconds since 1970; ``external``: the id came from the caller, so it may have run before.
 
-    ``once``: an external one that is sent for the first time, and by who made its id for this call alone.
+    ``once``: an external one that is sent for the first time, and by who made its id for this call alone. ``fence``:
+    what has to stand still when it is committed.
     """
 
     id: str
@@ -26,6 +40,7 @@ class Operation:
     issued: int
     external: bool = False
     once: bool = False
+    fence: Fence | None = None
 
     @property
     def repeatable(self) -> bool:

@@ -2,7 +2,8 @@
 
 The floor is raised in the guard first (`RaiseLedgerFloor`), so that nobody takes a missing entry for a restore of etcd;
 then the entries go, oldest first. What is kept: 30 days, since an operation id may be sent again for so long; the
-newest 50,000; and, for ever, what was forced.
+newest 50,000; and the newest 10,000 older ones that last: what was forced, who took a last serving owner away, and what
+became of plans.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from etcdmeta.records import keys
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.transaction import Compare, Delete, Transaction
 from etcdmeta.store.ledger import decode_entry
+from etcdmeta.store.operations import Fence
 
 KEPT_ENTRIES = 50_000
+KEPT_LASTING = 10_000
 _A_STEP = 100
 
 
@@ -34,32 +37,41 @@ def prunable(strategy: Strategy, keyspace: Keyspace, before: int, deadline: floa
     start, end = (keyspace.absolute(key) for key in keys.LEDGER_SPAN)
     kvs = [kv for page in strategy.list(start, end, deadline=deadline) for kv in page.kvs]
     kvs.sort(key=lambda kv: kv.mod_revision)
-    old = []
+    old: list[Old] = []
+    lasting: list[Old] = []
     for kv in kvs[: max(0, len(kvs) - KEPT_ENTRIES)]:
         entry = decode_entry(kv)
-        if entry.time < before and not entry.lasting:
-            old.append(Old(kv.key, kv.mod_revision))
-    return old
+        if entry.time < before:
+            (lasting if entry.lasting else old).append(Old(kv.key, kv.mod_revision))
+    old += lasting[: max(0, len(lasting) - KEPT_LASTING)]
+    return sorted(old, key=lambda entry: entry.revision)
 
 
 def prune(
-    strategy: Strategy, keyspace: Keyspace, snapshot: Snapshot, old: Sequence[Old], deadline: float
+    strategy: Strategy,
+    keyspace: Keyspace,
+    snapshot: Snapshot,
+    old: Sequence[Old],
+    deadline: float,
+    fence: Fence | None = None,
 ) -> int:
-    """Delete them, as long as the guard stands as it is in the snapshot; how many went. A step whose answer is lost has
-    happened or not: either is fine, and the next call finds what is left. Raises `ConflictPersists`."""
+    """Delete them, as long as the guard, and the fence, stand as they are; how many went. A step whose answer is lost
+    has happened or not: either is fine, and the next call finds what is left. Raises `ConflictPersists`."""
     cluster = snapshot.cluster
-    guard = Compare.modified(keyspace.absolute(keys.CLUSTER), cluster.mod_revision if cluster else 0)
+    compares = [Compare.modified(keyspace.absolute(keys.CLUSTER), cluster.mod_revision if cluster else 0)]
+    if fence is not None:
+        compares.append(Compare.created(keyspace.absolute(fence.key), fence.create_revision))
     gone = 0
     for begin in range(0, len(old), _A_STEP):
         step = old[begin : begin + _A_STEP]
         deletes = tuple(Delete(entry.key) for entry in step)
         try:
-            result = strategy.transact(Transaction((guard,), deletes), deadline=deadline)
+            result = strategy.transact(Transaction(tuple(compares), deletes), deadline=deadline)
         except Ambiguous:
             return gone
         if not result.succeeded:
             raise ConflictPersists(
-                "the cluster's guard changed while the ledger was pruned",
+                "the cluster's guard changed, or the lead was lost, while the ledger was pruned",
                 value=gone,
                 remedy="prune again: what is left is found",
             )

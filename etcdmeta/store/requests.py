@@ -14,7 +14,7 @@ from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.transaction import Compare, Delete, DeleteRange, Put, Read, Transaction, Write
 from etcdmeta.store.ledger import encode_entry, encode_generation
 from etcdmeta.store.merging import merge, sequence
-from etcdmeta.store.operations import Operation, Outcome
+from etcdmeta.store.operations import Fence, Operation, Outcome
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +47,11 @@ class Request:
         if len(self.operations) == 1:
             return self.operations[0].command.NAME
         return " + ".join(operation.command.NAME for operation in self.operations)
+
+    @property
+    def fences(self) -> tuple[Fence, ...]:
+        """What has to stand still, each once."""
+        return tuple(dict.fromkeys(o.fence for o in self.operations if o.fence is not None))
 
     def ledger_keys(self) -> list[bytes]:
         """Of this attempt, one an operation."""
@@ -113,6 +118,8 @@ def compose(proposals: Sequence[Proposal], snapshot: Snapshot, keyspace: Keyspac
         compares[Compare.modified(guard, snapshot.cluster.mod_revision)] = None
     writes: list[Write] = []
     ledger: list[Put] = []
+    for fence in (fence for proposal in proposals for fence in proposal.request.fences):
+        compares[Compare.created(absolute(fence.key), fence.create_revision)] = None
     for proposal in proposals:
         request = proposal.request
         for position, key in enumerate(request.ledger_keys()):

@@ -26,6 +26,7 @@ def highest_ids(*snapshots: Snapshot) -> dict[str, int]:
             "shard": tables.shards.keys(),
             "node": tables.nodes.keys(),
             "user": tables.users.keys(),
+            "plan": tables.plans.keys(),
         }
         for kind, ids in in_use.items():
             highest[kind] = max(highest[kind], max(ids, default=0))

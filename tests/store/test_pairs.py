@@ -21,7 +21,11 @@ from etcdmeta.commands.group import CreateShardGroup, DeleteShardGroup
 from etcdmeta.commands.group_upkeep import PrecreateShardGroups, PruneShardGroups, TruncateShardGroups
 from etcdmeta.commands.guard import SetReadOnly
 from etcdmeta.commands.joining import JoinNode
+from etcdmeta.commands.labelling import LabelNode
+from etcdmeta.commands.moveplan import AbortPlan, AddPlanMoves, CreatePlan, FinishPlan, NotePlan, PausePlan, StartPlan
+from etcdmeta.commands.moving import AdvanceMove
 from etcdmeta.commands.node import AddNode, BeginNodeRemoval, FinishNodeRemoval, UpdateNode
+from etcdmeta.commands.node_states import DrainNode, UndrainNode
 from etcdmeta.commands.owner import FailOwner, RemoveOwner, SetOwnerStatus
 from etcdmeta.commands.policy import AlterPolicy, CreatePolicy, DropPolicy, SetDefaultPolicy
 from etcdmeta.commands.query import CreateContinuousQuery, DropContinuousQuery
@@ -37,8 +41,10 @@ from etcdmeta.commands.user import (
 from etcdmeta.consensus.local import LocalCluster
 from etcdmeta.errors import ConflictPersists, OutcomeUnknown
 from etcdmeta.model.durations import Duration
+from etcdmeta.model.moveplans import MOVES_A_PAGE, Move, PlanKind
 from etcdmeta.model.owners import NodeState, OwnerStatus, Privilege, SubscriptionMode
 from etcdmeta.records import keys
+from etcdmeta.records.encoding import encode_moves
 from etcdmeta.replica.listing import listing
 from etcdmeta.store import Outcome
 from etcdmeta.store.ledger import decode_entry
@@ -103,10 +109,29 @@ def base() -> tuple[LocalCluster, Snapshot, Sequence[Command]]:
         joining("removed:1", REMOVED),
         BeginNodeRemoval(node_id=9),
         FinishNodeRemoval(node_id=9),
+        # Plan 1 runs, with a move that is done with copying (and its drain), one that waits and one that copies;
+        # 2 would start and meets plan 1; 3 is being aborted; 4 drafts.
+        planned(
+            Move(other.id, leaving, source), Move(other.id, 0, IDLE), Move(shard.id, 0, target), subjects=(leaving,)
+        ),
+        StartPlan(plan_id=1),
+        planned(Move(shard.id, source, target)),
+        planned(Move(shard.id, 0, IDLE)),
+        StartPlan(plan_id=3),
+        AdvanceMove(plan_id=3, number=0),
+        AbortPlan(plan_id=3),
+        CreatePlan(kind=PlanKind.REBALANCE, total=MOVES_A_PAGE + 1, moves=encode_moves(MANY)),
     ):
         do_all(cluster, picture_of(cluster), [doing := Doing(command)])
         assert isinstance(doing.answer, Outcome), doing
     return cluster, picture_of(cluster), commands(shard.id, other.id, source, target, another, leaving)
+
+
+MANY = [Move(shard_id, 1, 2) for shard_id in range(1000, 1000 + MOVES_A_PAGE)]
+
+
+def planned(*moves: Move, subjects: tuple[int, ...] = ()) -> CreatePlan:
+    return CreatePlan(kind=PlanKind.REBALANCE, total=len(moves), moves=encode_moves(moves), subjects=subjects)
 
 
 def joining(host: str, identity: bytes, **fields: Any) -> JoinNode:
@@ -157,6 +182,10 @@ def commands(shard: int, other: int, source: int, target: int, another: int, lea
         UpdateNode(node_id=2, host="g:1"),
         UpdateNode(node_id=target, state=NodeState.DRAINING),
         UpdateNode(node_id=5, state=NodeState.JOINED),
+        DrainNode(node_id=target),
+        UndrainNode(node_id=8),
+        UndrainNode(node_id=leaving),
+        LabelNode(node_id=8, labels={"rack": "7"}, without=("zone",)),
         BeginNodeRemoval(node_id=another),
         BeginNodeRemoval(node_id=source),
         FinishNodeRemoval(node_id=5),
@@ -173,6 +202,19 @@ def commands(shard: int, other: int, source: int, target: int, another: int, lea
         RemoveOwner(shard_id=other, node_id=leaving),
         RemoveOwner(shard_id=shard, node_id=source, force=True, reason="gone"),
         RemoveOwner(shard_id=shard, node_id=second, force=True, reason="gone"),
+        planned(Move(shard, 0, another)),
+        AddPlanMoves(plan_id=4, page=1, moves=encode_moves([Move(999, 1, 2)])),
+        StartPlan(plan_id=2),
+        PausePlan(plan_id=1),
+        AbortPlan(plan_id=1),
+        AbortPlan(plan_id=2),
+        AbortPlan(plan_id=4),
+        FinishPlan(plan_id=1),
+        FinishPlan(plan_id=3),
+        NotePlan(plan_id=1, note="disk"),
+        AdvanceMove(plan_id=1, number=0),
+        AdvanceMove(plan_id=1, number=1),
+        AdvanceMove(plan_id=3, number=0),
         CreateContinuousQuery(database="metrics", name="new", query=QUERY),
         CreateContinuousQuery(database="empty", name="new", query="select 2"),
         DropContinuousQuery(database="metrics", name="q"),
@@ -256,7 +298,11 @@ def shape(snapshot: Snapshot) -> Any:
         (node.host, str(node.state), node.identity_hash, dict(node.labels), node.reports_liveness)
         for node in snapshot.nodes(include_removed=True)
     )
-    return databases, users, nodes
+    plans = sorted(
+        (str(plan.state), plan.note, str(dict(plan.prior_states)), str(snapshot.plan_moves(plan.id)))
+        for plan in snapshot.plans()
+    )
+    return databases, users, nodes, plans
 
 
 @cache

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from etcdmeta import MetaStore, new_operation_id
+from etcdmeta.commands.owner import RemoveOwner
 from etcdmeta.commands.query import CreateContinuousQuery
 from etcdmeta.consensus.local import LocalCluster, LocalStrategy
 from etcdmeta.store import pruning
@@ -91,3 +92,21 @@ def test_an_operation_younger_than_the_reach_is_still_answered(store: MetaStore,
     fill(store, 20, "young")
     store.prune_ledger()
     assert store.execute(command, operation_id=operation_id) == first
+
+
+def test_of_what_lasts_the_newest_stay(
+    store: MetaStore, calendar: Calendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "KEPT_LASTING", 2)
+    for read_only in (True, False, True, False):
+        store.set_read_only(read_only)
+    lasting = [entry.operation_id for entry in store.history(commands=("set read-only",))]
+    fill(store, 20, "old")
+    calendar.time += 400 * DAY
+    store.prune_ledger()
+    assert [entry.operation_id for entry in store.history(commands=("set read-only",))] == lasting[2:]
+
+
+def test_who_took_the_last_owner_away_lasts() -> None:
+    assert RemoveOwner(shard_id=1, node_id=1, allow_last=True).lasting
+    assert not RemoveOwner(shard_id=1, node_id=1).lasting

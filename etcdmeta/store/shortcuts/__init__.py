@@ -10,8 +10,9 @@ from __future__ import annotations
 from etcdmeta.store.shortcuts.data import DataShortcuts
 from etcdmeta.store.shortcuts.nodes import NodeShortcuts
 from etcdmeta.store.shortcuts.owners import OwnerShortcuts
+from etcdmeta.store.shortcuts.plans import PlanShortcuts
 from etcdmeta.store.shortcuts.users import UserShortcuts
 
 
-class Shortcuts(NodeShortcuts, DataShortcuts, OwnerShortcuts, UserShortcuts):
+class Shortcuts(NodeShortcuts, DataShortcuts, OwnerShortcuts, PlanShortcuts, UserShortcuts):
     """What `MetaStore` inherits."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from etcdmeta.commands.cluster import InitCluster
 from etcdmeta.commands.joining import JoinNode
+from etcdmeta.commands.labelling import LabelNode
 from etcdmeta.commands.node import AddNode, BeginNodeRemoval, FinishNodeRemoval, UpdateNode
+from etcdmeta.commands.node_states import DrainNode, UndrainNode
 from etcdmeta.commands.owner import RemoveOwner
 from etcdmeta.errors import NodeOwnsShards, OwnerNotFound, ShardNotFound
 from etcdmeta.model.entities import Cluster, Node
@@ -75,6 +77,28 @@ class NodeShortcuts:
         self.execute(UpdateNode(node_id=node_id, host=host, labels=labels, state=state))
         return self.snapshot().node(node_id)
 
+    def label_node(
+        self: Executes, node: int | str, labels: Mapping[str, str] | None = None, *, without: Iterable[str] = ()
+    ) -> Node:
+        """Set some labels, take others away; the rest stays. Raises `NodeNotFound`, `InvalidInput`."""
+        node_id = self.snapshot().node(node).id
+        self.execute(LabelNode(node_id=node_id, labels=dict(labels or {}), without=tuple(without)))
+        return self.snapshot().node(node_id)
+
+    def drain_node(self: Executes, node: int | str, reason: str = "") -> Node:
+        """It takes no new shards; what it owns stays until a plan (`decommission`) moves it. Raises `NodeNotFound`,
+        `TransitionRefused` where it is being removed.
+        """
+        node_id = self.snapshot().node(node).id
+        self.execute(DrainNode(node_id=node_id, reason=reason))
+        return self.snapshot().node(node_id)
+
+    def undrain_node(self: Executes, node: int | str, reason: str = "") -> Node:
+        """It takes shards again. Raises `NodeNotFound`, `PlanConflict` where a plan that is at work empties it."""
+        node_id = self.snapshot().node(node).id
+        self.execute(UndrainNode(node_id=node_id, reason=reason))
+        return self.snapshot().node(node_id)
+
     def remove_node(
         self: Executes,
         node: int | str,
@@ -130,7 +154,7 @@ def require_owns_nothing(snapshot: Snapshot, node_id: int) -> None:
         f"node {node_id} owns {len(owned)} of the live shards: {shown}",
         value=node_id,
         rule="a node leaves when it owns nothing",
-        remedy="move its shards first, or force with a reason",
+        remedy=f"`etcdmeta node drain {node_id}` moves them; or force, with a reason",
     )
 
 

@@ -29,8 +29,9 @@ class OwnerShortcuts:
         self.execute(FailOwner(shard_id=shard_id, node_id=node_id, reason=reason, attempt=attempt, force=force))
         return self.snapshot().shard(shard_id)
 
-    def cancel_copy(self: Executes, shard_id: int, node_id: int) -> Outcome:
-        return self.execute(CancelCopy(shard_id=shard_id, node_id=node_id))
+    def cancel_copy(self: Executes, shard_id: int, node_id: int, *, attempt: int | None = None) -> Outcome:
+        """``attempt``: only that one. Raises `StaleAttempt` where it is another."""
+        return self.execute(CancelCopy(shard_id=shard_id, node_id=node_id, attempt=attempt))
 
     def set_owner_status(
         self: Executes,

@@ -67,6 +67,24 @@ def test_nodes_join_change_and_go(world: World) -> None:
     check_ledger(world)
 
 
+def test_nodes_are_labelled_and_drained(world: World) -> None:
+    store = world.open()
+    node = store.add_node("a:8088", {"rack": "r1"})
+    assert dict(store.label_node("a:8088", {"zone": "a"}, without=["rack", "disk"]).labels) == {"zone": "a"}
+    assert store.label_node(node.id, {"zone": "a"}).mod_revision == store.snapshot().node(node.id).mod_revision
+    for _ in range(2):
+        assert store.drain_node(node.id, "new disks").state == NodeState.DRAINING
+    for _ in range(2):
+        assert store.undrain_node(node.id).state == NodeState.JOINED
+    for change in (store.label_node, store.drain_node, store.undrain_node):
+        with pytest.raises(errors.NodeNotFound):
+            change(99)
+    with pytest.raises(errors.InvalidInput):
+        store.label_node(node.id, {"zone": "a"}, without=["zone"])
+    check_cache(world, store)
+    check_ledger(world)
+
+
 def test_databases_and_policies(world: World) -> None:
     store = world.open()
     store.init_cluster()
