@@ -1,0 +1,46 @@
+"""What can be wrong with metadata in InfluxDB's own encoding.
+
+::
+
+    InvalidInput
+    ├── InfluxDataInvalid       the bytes are no InfluxDB metadata; where, and in which field
+    │   └── InfluxDataTooLarge  they may be, but hold more than a limit allows
+    ├── SourceUnreadable        what wraps the metadata (a backup, a response, a snapshot) cannot be read
+    └── DialectCannotHold       a version of InfluxDB has no place for something
+"""
+
+from __future__ import annotations
+
+from etcdmeta.errors import InvalidInput
+
+
+class InfluxDataInvalid(InvalidInput):
+    """``offset``: the byte in the input at which it was seen; ``path``: the field, as
+    ``Databases[2].RetentionPolicies[0].ShardGroups[7].EndTime``, empty for the message itself."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int = 0,
+        path: str = "",
+        value: object = None,
+        rule: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        place = f"byte {offset}, {path}" if path else f"byte {offset}"
+        super().__init__(f"{message} ({place})", value=value, rule=rule, remedy=remedy)
+        self.offset = offset
+        self.path = path
+
+
+class InfluxDataTooLarge(InfluxDataInvalid):
+    """More bytes, or more of something, than `etcdmeta.influxdb.limits` allows; nothing of it was kept."""
+
+
+class SourceUnreadable(InvalidInput):
+    """A file, folder or response that does not hold metadata as its kind does; the message names what was tried."""
+
+
+class DialectCannotHold(InvalidInput):
+    """Something would be lost; ``value`` is the tuple of losses."""
