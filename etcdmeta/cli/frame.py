@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from etcdmeta.cli.options import global_options
+from etcdmeta.cli.session import Session
 from etcdmeta.cli.tree import TREE
 
 PROGRAM = "etcdmeta"
@@ -32,6 +33,14 @@ class Verb(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Its own parameters, then the global options."""
         return _with_globals(super().get_params(ctx))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it, unless it was asked for a past that it has nothing to do with."""
+        if isinstance(ctx.obj, Session) and ctx.obj.at_generation is not None:
+            from etcdmeta.cli.past import check_past
+
+            check_past(ctx, ctx.obj)
+        return super().invoke(ctx)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  typer's signature
         """What comes below the options in the help."""

@@ -11,6 +11,7 @@ import typer
 from etcdmeta.cli.asking import confirm
 from etcdmeta.cli.changing import carry_out
 from etcdmeta.cli.frame import noun, verb
+from etcdmeta.cli.group_untruncate import undo_truncation
 from etcdmeta.cli.items import GroupItem, GroupOwnerItem, GroupShardItem
 from etcdmeta.cli.naming import parse_id, parse_policy, policy_name
 from etcdmeta.cli.options import DryRun, Yes
@@ -20,6 +21,7 @@ from etcdmeta.cli.tables import Column, block
 from etcdmeta.cli.text import counted
 from etcdmeta.commands.group import CreateShardGroup, DeleteShardGroup
 from etcdmeta.commands.group_upkeep import PrecreateShardGroups, TruncateShardGroups
+from etcdmeta.errors import InvalidInput
 from etcdmeta.model.durations import Duration
 from etcdmeta.model.entities import Shard, ShardGroup, ShardOwner
 from etcdmeta.model.snapshot import Snapshot
@@ -28,7 +30,9 @@ from etcdmeta.model.times import MAX_TIME, format_time, parse_time
 app = noun("group")
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Shard groups.")]
-At = Annotated[str, typer.Option("--at", metavar="TIME", help="RFC 3339, now, now-2h, or nanoseconds.")]
+_AT = typer.Option("--at", metavar="TIME", help="RFC 3339, now, now-2h, or nanoseconds.")
+At = Annotated[str, _AT]
+MaybeAt = Annotated[str | None, _AT]
 
 
 @verb(app, "list")
@@ -123,18 +127,26 @@ def precreate(
 @verb(app, "truncate")
 def truncate(
     ctx: typer.Context,
-    at: At,
+    at: MaybeAt = None,
     policy: Annotated[
         str | None, typer.Argument(metavar="DB[.POLICY]", help="Only of this database or policy.")
     ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Give truncated groups their ends back.")] = False,
+    group: Annotated[list[str] | None, typer.Option("--group", metavar="ID", help="--undo: only of these.")] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
 ) -> None:
     """Cut shard groups off at a time: later points go to new ones. Asks first.
 
-    Groups that end by then, deleted ones and ones that were truncated earlier stay as they are.
+    Groups that end by then, deleted ones and ones that were truncated earlier stay as they are. --undo is possible
+    while no other group has taken the room.
     """
     session = Session.of(ctx)
+    if undo:
+        undo_truncation(session, policy, group or (), at=at, yes=yes, dry_run=dry_run)
+        return
+    if at is None or group:
+        raise InvalidInput("truncate needs --at TIME, and --group goes with --undo", remedy="--at now, or --undo")
     database, name = parse_policy(policy) if policy else (None, None)
     when = parse_time(at, now=time.time_ns())
     with session.store() as store:

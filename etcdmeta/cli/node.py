@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from etcdmeta.cli.asking import confirm
 from etcdmeta.cli.changing import carry_out
-from etcdmeta.cli.exits import DEGRADED, UNAVAILABLE, PartlyDone
+from etcdmeta.cli.exits import DEGRADED, UNAVAILABLE
 from etcdmeta.cli.frame import noun, verb
 from etcdmeta.cli.items import NodeItem
 from etcdmeta.cli.naming import new_identity, parse_labels, policy_name
-from etcdmeta.cli.options import DryRun, ExitCode, Force, Reason, Yes
+from etcdmeta.cli.options import DryRun, ExitCode
 from etcdmeta.cli.output import Listing
 from etcdmeta.cli.session import Session
 from etcdmeta.cli.tables import Column, block
 from etcdmeta.cli.text import counted
-from etcdmeta.cli.waiting import waiting
-from etcdmeta.commands.node import AddNode, BeginNodeRemoval
-from etcdmeta.errors import EtcdMetaError, InvalidInput
+from etcdmeta.commands.node import AddNode
 from etcdmeta.model.conditions import NodeCondition, condition_of
 from etcdmeta.model.durations import SECOND
 from etcdmeta.model.entities import NEVER_PROVEN, Liveness, Node
 from etcdmeta.model.owners import NodeState
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.model.times import format_time
-
-if TYPE_CHECKING:
-    from etcdmeta.store import MetaStore
 
 app = noun("node")
 
@@ -81,54 +75,6 @@ def join(
     command = AddNode(host=host, labels=parse_labels(label or []), cluster_id=new_identity(), epoch=new_identity())
     with session.store() as store:
         carry_out(session, store, [command], dry_run=dry_run, show=lambda snap: listing(snap, [snap.node(host)]))
-
-
-@verb(app, "remove", epilog="Its shards' owners have to be moved first, or go with --force --reason TEXT.")
-def remove(
-    ctx: typer.Context,
-    node: Annotated[str, typer.Argument(metavar="NODE", help="By id or host.")],
-    yes: Yes = False,
-    force: Force = False,
-    reason: Reason = "",
-    allow_last: Annotated[
-        bool, typer.Option("--allow-last", help="With --force: even where it is a shard's last serving owner.")
-    ] = False,
-    dry_run: DryRun = False,
-) -> None:
-    """Remove a node for good; its id is never used again. Asks first."""
-    session = Session.of(ctx)
-    if force and not reason:
-        raise InvalidInput("--force without a reason", rule="the history keeps why", remedy="add --reason TEXT")
-    with session.store() as store:
-        snapshot, _ = session.look(store)
-        record = snapshot.node(node)
-        if dry_run:
-            carry_out(session, store, [BeginNodeRemoval(node_id=record.id)], dry_run=True, show=listing(snapshot, []))
-            return
-        if record.state == NodeState.REMOVED:
-            tell_removed(session, store, record, "is removed already; nothing changed")
-            return
-        owned = snapshot.owner_counts().get(record.id, 0)
-        taken = f" and its share in {counted(owned, 'shard')}" if owned else ""
-        confirm(session, f"this removes node {record.id} ({record.host}){taken}", yes=yes)
-        try:
-            with waiting(session, f"removing node {record.id}"):
-                store.remove_node(record.id, force=force, reason=reason, allow_last=allow_last)
-        except EtcdMetaError as error:
-            state = store.snapshot().node(record.id).state
-            if state == record.state:
-                raise
-            raise PartlyDone(f"node {record.id} is {state} and takes no new shards", error) from error
-        tell_removed(session, store, record, "is removed")
-
-
-def tell_removed(session: Session, store: MetaStore, node: Node, how: str) -> None:
-    """Say how a node went, in the format that was asked for."""
-    snapshot, picture = session.look(store)
-    if session.output.is_table:
-        session.output.sentence(f"node {node.id} ({node.host}) {how} (generation {snapshot.generation})")
-    else:
-        session.output.listing(listing(snapshot, [snapshot.node(node.id)]), picture)
 
 
 def listing(snapshot: Snapshot, nodes: Iterable[Node]) -> Listing[NodeItem]:
@@ -205,6 +151,9 @@ def detail(snapshot: Snapshot, item: NodeItem) -> str:
             ("Its picture", _age_text(item)),
             ("Came back", f"{counted(item.interruptions or 0, 'time')} in the last 10 minutes"),
         ]
+    for plan in snapshot.plans():
+        if plan.is_active and item.id in plan.subjects:
+            pairs.append(("Plan", f"{plan.id} ({plan.kind}, {plan.state}) takes everything off it"))
     pairs.append(("Owns", counted(item.owners, "shard")))
     for group, shard, owner in snapshot.shards_of(item.id):
         database = snapshot.database_by_id(group.database_id)
@@ -222,7 +171,7 @@ def state_text(item: NodeItem) -> str:
 def _state_colour(item: NodeItem) -> str:
     if item.condition == NodeCondition.DOWN:
         return "red"
-    return "yellow" if item.flapping else ""
+    return "magenta" if item.flapping else ""
 
 
 def _since(item: NodeItem) -> str:
@@ -263,4 +212,11 @@ def _live(item: NodeItem) -> str:
     return {True: "live", False: "down", None: "not reported"}[item.live]
 
 
-from etcdmeta.cli import node_leave  # noqa: E402, F401 - registers its verb with ``app``
+from etcdmeta.cli import (  # noqa: E402 - they register their verbs with ``app``
+    node_drain,  # noqa: F401
+    node_label,  # noqa: F401
+    node_leave,  # noqa: F401
+    node_remove,  # noqa: F401
+    node_replace,  # noqa: F401
+    node_undrain,  # noqa: F401
+)

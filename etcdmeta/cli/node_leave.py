@@ -10,14 +10,15 @@ import typer
 from etcdmeta.cli.asking import confirm
 from etcdmeta.cli.changing import carry_out
 from etcdmeta.cli.frame import verb
-from etcdmeta.cli.node import app, listing, tell_removed
+from etcdmeta.cli.node import app, listing
+from etcdmeta.cli.node_remove import tell_removed
 from etcdmeta.cli.options import DryRun, Yes
 from etcdmeta.cli.session import CONNECT_SECONDS, Session
 from etcdmeta.cli.waiting import waiting
 from etcdmeta.commands.node import BeginNodeRemoval
 
 
-@verb(app, "leave", epilog="Stop its agent first. It may own no shards: move them, or use node remove --force.")
+@verb(app, "leave", epilog="Stop its agent first. It may own no shards: node drain moves them.")
 def leave(
     ctx: typer.Context,
     data_dir: Annotated[Path, typer.Option(metavar="DIR", help="The data directory of the node's agent.")],

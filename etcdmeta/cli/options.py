@@ -41,6 +41,9 @@ def global_options(
     quiet: Annotated[bool, _option("-q", "--quiet", help="Print nothing but data.")] = False,
     verbose: Annotated[int, _option("-v", "--verbose", count=True, help="Say what is tried; -vv: everything.")] = 0,
     log_format: Annotated[_Text, _option("--log-format", metavar="FORMAT", help="text or json, on stderr.")] = None,
+    at_generation: Annotated[
+        int | None, _option("--at-generation", metavar="N", min=1, help="Lists and screens as they were then.")
+    ] = None,
     ascii: Annotated[bool, _option("--ascii", help="Words instead of marks.")] = False,  # noqa: A002
 ) -> None:
     """Cluster metadata for a time-series database: etcd is the raft."""

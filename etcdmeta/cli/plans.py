@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def show_plans(session: Session, plans: Sequence[tuple[Command, Plan]]) -> None:
     """Print them; in a table each as sentences, else as ``PlanList``."""
-    items = [_item(command, plan) for command, plan in plans]
+    items = [plan_item(command, plan) for command, plan in plans]
     if session.output.is_table:
         for item in items:
-            session.output.lines(_sentences(item))
+            session.output.lines(plan_sentences(item))
         session.note("dry run: nothing was written")
         return
     session.output.listing(
@@ -36,7 +36,8 @@ def show_plans(session: Session, plans: Sequence[tuple[Command, Plan]]) -> None:
     )
 
 
-def _item(command: Command, plan: Plan) -> PlanItem:
+def plan_item(command: Command, plan: Plan) -> PlanItem:
+    """What the command would check and write."""
     return PlanItem(
         command=command.NAME,
         summary=plan.summary,
@@ -73,7 +74,8 @@ def _written(write: Write) -> WrittenItem:
             return WrittenItem(action="deleteRange", key=_text(write.start), range_end=_text(write.end), bytes=None)
 
 
-def _sentences(item: PlanItem) -> list[str]:
+def plan_sentences(item: PlanItem) -> list[str]:
+    """The same for a person, a line each."""
     lines = [f"if run: {item.summary}" if item.changed else f"{item.summary}; nothing would change"]
     for expected in item.expected:
         key = _span(expected.key, expected.range_end)

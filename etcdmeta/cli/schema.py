@@ -20,7 +20,15 @@ from etcdmeta.model.durations import Duration
 from etcdmeta.model.times import format_time
 
 # The modules whose `KINDS` name the models of their outputs' items.
-MODULES = ("etcdmeta.cli.items", "etcdmeta.cli.shard_items", "etcdmeta.cli.screens")
+MODULES = (
+    "etcdmeta.cli.items",
+    "etcdmeta.cli.shard_items",
+    "etcdmeta.cli.screens",
+    "etcdmeta.cli.shard_explain",
+    "etcdmeta.cli.shard_map",
+    "etcdmeta.cli.shard_timeline",
+    "etcdmeta.cli.plan_items",
+)
 
 Id = Annotated[int, PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string", "pattern": "^[0-9]+$"})]
 Time = Annotated[

@@ -73,6 +73,11 @@ class Session:
         return bool(self.flags.get("quiet"))
 
     @property
+    def at_generation(self) -> int | None:
+        """Show this generation instead of the present."""
+        return self.flags.get("at_generation")
+
+    @property
     def verbosity(self) -> int:
         """How often ``-v`` was given."""
         return int(self.flags.get("verbose", 0))
@@ -159,9 +164,9 @@ class Session:
             self.note(f"the picture is {age}{why}", level="warning")
 
     def look(self, store: MetaStore) -> tuple[Snapshot, Picture]:
-        """The store's picture, and what the envelope of an output says of it.
+        """The store's picture, or with ``--at-generation`` that of then, and what the envelope of an output says of it.
 
-        Raises NotInitialised where no cluster stands under the name yet.
+        Raises NotInitialised where no cluster stands under the name yet, and what `MetaStore.snapshot_at` raises.
         """
         from etcdmeta.cli.output import Picture
         from etcdmeta.errors import NotInitialised
@@ -173,6 +178,10 @@ class Session:
                 value=self.settings.cluster,
                 remedy="the first `etcdmeta node join` makes it, or `etcdmeta cluster init`",
             )
+        if self.at_generation is not None:
+            from etcdmeta.cli.past import look_back
+
+            return look_back(self, store, self.at_generation)
         picture = Picture(
             cluster_id=snapshot.cluster.cluster_id,
             generation=snapshot.generation,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -17,19 +15,21 @@ from etcdmeta.cli import exits
 from etcdmeta.cli.asking import confirm
 from etcdmeta.cli.changing import carry_out
 from etcdmeta.cli.frame import noun, verb
-from etcdmeta.cli.naming import parse_id, parse_policy
+from etcdmeta.cli.naming import parse_id
 from etcdmeta.cli.options import DryRun, Force, Reason, Yes
 from etcdmeta.cli.output import Listing, Picture
 from etcdmeta.cli.paging import page
 from etcdmeta.cli.session import Session
 from etcdmeta.cli.shard_filter import ShardFilter
 from etcdmeta.cli.shard_listing import detail, listing
+from etcdmeta.cli.shard_options import policy_filter
 from etcdmeta.cli.shard_screen import status_screen
 from etcdmeta.cli.shard_table import Look
 from etcdmeta.cli.shard_view import StatusView, status_view
 from etcdmeta.cli.shard_watch import Absences, redraw, tell
 from etcdmeta.cli.stream import check_format
 from etcdmeta.cli.text import counted
+from etcdmeta.cli.uncollected import uncollected
 from etcdmeta.commands.owner import SetOwnerStatus
 from etcdmeta.errors import GroupNotFound, WaitTimedOut
 from etcdmeta.model.durations import Duration
@@ -103,7 +103,7 @@ def status(
     now = time.time_ns()
     wanted = ShardFilter(
         databases=tuple(db or ()),
-        policies=tuple(map(_policy, rp or ())),
+        policies=tuple(map(policy_filter, rp or ())),
         groups=tuple(parse_id(text, "shard group") for text in group or ()),
         shards=tuple(parse_id(text, "shard") for text in [*(ids or ()), *(shard or ())]),
         nodes=tuple(node or ()),
@@ -120,10 +120,12 @@ def status(
     if watch:
         check_format(output)
     with session.store() as store:
-        session.look(store)
+        snapshot, picture = session.look(store)
         absences = Absences()
-        make = partial(_view, store=store, wanted=wanted, max_age=allowed, absences=absences)
-        if not watch:
+        make = partial(take_view, store=store, wanted=wanted, max_age=allowed, absences=absences)
+        if session.at_generation is not None:
+            view = take_view(snapshot, store=store, wanted=wanted, past=picture)
+        elif not watch:
             view = make(store.snapshot())
         elif output.is_table:
             view = redraw(session, store, make, lambda shown: status_screen(shown, look(session)))
@@ -140,8 +142,9 @@ def show(ctx: typer.Context, ids: Ids) -> None:
     session = Session.of(ctx)
     numbers = tuple(parse_id(text, "shard") for text in ids)
     with session.store() as store:
-        snapshot, _ = session.look(store)
-        view = _view(snapshot, store=store, wanted=ShardFilter(shards=numbers))
+        snapshot, picture = session.look(store)
+        past = picture if session.at_generation is not None else None
+        view = take_view(snapshot, store=store, wanted=ShardFilter(shards=numbers), past=past)
         by_id = {status.shard_id: status for status in view.statuses}
         shown = [by_id[number] for number in dict.fromkeys(numbers)]
         nodes = {node.id: node for node in snapshot.nodes(include_removed=True)}
@@ -161,7 +164,7 @@ def wait(
 
     def reached(snapshot: Snapshot) -> bool:
         nonlocal told, view
-        view = _view(snapshot, store=store, wanted=ShardFilter(shards=numbers))
+        view = take_view(snapshot, store=store, wanted=ShardFilter(shards=numbers))
         missing = [status for status in view.statuses if not _reached(status, goal)]
         text = ", ".join(map(_sentence, missing))
         if text != told and session.stderr.isatty():
@@ -221,7 +224,7 @@ def set_status(
             confirm(session, f"{taken}; {counted(left, 'owner')} will", yes=yes)
 
         def after(current: Snapshot) -> Listing[ShardStatus]:
-            return listing(_view(current, store=store, wanted=ShardFilter(shards=(number,))))
+            return listing(take_view(current, store=store, wanted=ShardFilter(shards=(number,))))
 
         carry_out(session, store, [command], dry_run=dry_run, show=after)
 
@@ -229,24 +232,34 @@ def set_status(
 def look(session: Session) -> Look:
     """How this session's output can draw."""
     output = session.output
+    size = shutil.get_terminal_size() if output.is_terminal else None
     return Look(
-        width=shutil.get_terminal_size().columns if output.is_terminal else None,
+        width=size.columns if size else None,
         marks=output.marks,
         colour=output.colour,
         ascii=not output.utf8 or (output.is_terminal and not output.marks),
         wide=output.format == "wide",
         quiet=session.quiet,
+        height=size.lines if size else None,
     )
 
 
-def _view(
+def take_view(
     snapshot: Snapshot,
     *,
     store: MetaStore,
     wanted: ShardFilter,
     max_age: float | None = None,
     absences: Absences | None = None,
+    past: Picture | None = None,
 ) -> StatusView:
+    """What the filter selects of this picture, judged now. ``max_age`` in seconds. Raises `NotFound`.
+
+    ``past``: it is a picture of the past, to be judged as it was then, however long ago.
+    """
+    if past is not None:
+        then = past.as_of or time.time_ns()
+        return status_view(snapshot, past, wanted, now=then, problem="a picture of the past")
     now, fresh = time.time_ns(), store.freshness()
     if absences is not None:
         absences.note(snapshot, now)
@@ -264,20 +277,8 @@ def _view(
         age=fresh.age,
     )
     since = absences.since if absences is not None else None
-    with _uncollected():
+    with uncollected():
         return status_view(snapshot, picture, wanted, now=now, max_age=max_age, problem=problem, down_since=since)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Judging 10,000 shards makes some 100,000 objects without a cycle; collecting meanwhile costs a third on top."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _show(session: Session, view: StatusView) -> None:
@@ -288,12 +289,6 @@ def _show(session: Session, view: StatusView) -> None:
     for warning in view.warnings:
         session.note(warning, level="warning")
     page(session, status_screen(view, look(session)))
-
-
-def _policy(text: str) -> tuple[str, str]:
-    """``autogen`` of any database, or ``metrics.autogen``."""
-    database, policy = parse_policy(text)
-    return (database, policy) if policy else ("", database)
 
 
 def _reached(status: ShardStatus, goal: Goal) -> bool:
@@ -312,3 +307,13 @@ def _state(status: ShardStatus, goal: Goal) -> str:
 
 def _sentence(status: ShardStatus) -> str:
     return f"shard {status.shard_id} is {status.health}" + (f" ({status.reason})" if status.reason else "")
+
+
+from etcdmeta.cli import (  # noqa: E402 - they register their verbs with ``app``
+    shard_copying,  # noqa: F401
+    shard_explain,  # noqa: F401
+    shard_map,  # noqa: F401
+    shard_owners,  # noqa: F401
+    shard_repair,  # noqa: F401
+    shard_timeline,  # noqa: F401
+)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
+from math import isfinite
 
 from etcdmeta.cli import shard_cells as cells
+from etcdmeta.cli.shard_fold import concerned, folded, folds
+from etcdmeta.cli.shard_next import repairable
 from etcdmeta.cli.shard_table import HEALTH_COLOURS, Look, status_table
 from etcdmeta.cli.shard_view import StatusView
 from etcdmeta.cli.text import counted, display_width, to_ascii
@@ -16,13 +20,16 @@ VERDICT_WIDTH = 11
 
 def status_screen(view: StatusView, look: Look) -> list[str]:
     """The lines of the whole screen, without line ends."""
-    lines = [] if look.quiet else [*_header(view, look), ""]
-    if view.statuses:
-        lines += status_table(view.statuses, look)
-    elif not look.quiet:
-        lines.append("There are no such shards." if view.filtered else "There are no shards yet.")
-    if not look.quiet:
-        lines += _footer(view, look)
+    above = [] if look.quiet else _header(view, look)
+    below = [] if look.quiet else _footer(view, look)
+    if folds(view, look, len(above) + 1 + len(below)):
+        above += [] if look.quiet else concerned(view.statuses, look)
+        table = folded(view, look, len(above) + 1 + len(below))
+    elif view.statuses:
+        table = status_table(view.statuses, look)
+    else:
+        table = [] if look.quiet else ["There are no such shards." if view.filtered else "There are no shards yet."]
+    lines = [*above, "", *table, *below] if above else table
     return [to_ascii(line) for line in lines] if look.ascii else lines
 
 
@@ -32,7 +39,7 @@ def next_step(view: StatusView) -> str:
     if verdict is Health.UNKNOWN:
         return "etcdmeta health"
     if verdict is not Health.OK:
-        return f"etcdmeta shard show {view.statuses[0].shard_id}"
+        return f"etcdmeta shard explain {view.statuses[0].shard_id}"
     if view.summary.copying:
         return "etcdmeta shard status --copying --watch"
     return "" if view.statuses or view.filtered else "etcdmeta group create DB.POLICY --at now"
@@ -45,7 +52,7 @@ def _header(view: StatusView, look: Look) -> list[str]:
         f"cluster {view.picture.cluster_id}",
         f"generation {view.picture.generation}",
         *_nodes(summary),
-        f"{cells.age_text(view.picture.age)} behind",
+        *([f"{cells.age_text(view.picture.age)} behind"] if isfinite(view.picture.age) or not view.problem else []),
     ]
     if view.problem:
         facts.append(view.problem)
@@ -106,4 +113,7 @@ def _footer(view: StatusView, look: Look) -> list[str]:
         lines += _flowed(marks, "  ", 0, look)
     if step := next_step(view):
         lines.append(f"Next: {step}")
+        several = islice(filter(repairable, view.statuses), 2)  # the worst come first, so these are soon found
+        if not view.problem and view.summary.verdict is not Health.UNKNOWN and len(list(several)) > 1:
+            lines.append("      etcdmeta shard repair --dry-run  (all at once)")
     return ["", *lines] if lines else []

@@ -23,18 +23,22 @@ LEAST_NAME = 12
 
 HEALTH_COLOURS = {
     Health.UNAVAILABLE: "1;31",
-    Health.UNKNOWN: "35",
-    Health.DEGRADED: "33",
-    Health.ORPHAN: "33",
-    Health.SURPLUS: "36",
+    Health.UNKNOWN: "1;35",
+    Health.DEGRADED: "31",
+    Health.ORPHAN: "35",
+    Health.SURPLUS: "35",
     Health.OK: "32",
 }
-_MARK_COLOURS = {"✖": "1;31", "○": "31", "⊘": "31", "◐": "33", "◑": "36", "●": "32"}
+"""Red, magenta and green can be read on dark and on light; yellow, cyan and blue on one of them only."""
+MARK_COLOURS = {"✖": "1;31", "○": "31", "⊘": "31", "◐": "35", "◑": "35", "●": "32"}
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How to draw. ``width`` None: no terminal, so nothing is cut or wrapped. ``marks`` False: words."""
+    """How to draw. ``width`` None: no terminal, so nothing is cut or wrapped. ``marks`` False: words.
+
+    ``height`` None: as long as it gets.
+    """
 
     width: int | None = None
     marks: bool = False
@@ -42,6 +46,7 @@ class Look:
     ascii: bool = False
     wide: bool = False
     quiet: bool = False
+    height: int | None = None
 
     def paint(self, text: str, colour: str) -> str:
         """In the terminal's colours, given as the numbers of an SGR sequence."""
@@ -186,6 +191,6 @@ def _coloured(row: str, status: ShardStatus, look: Look) -> str:
 
 
 def _marked(text: str, look: Look) -> str:
-    for mark, colour in _MARK_COLOURS.items():
+    for mark, colour in MARK_COLOURS.items():
         text = text.replace(mark, look.paint(mark, colour))
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 1.0
 """How often age and remaining times are drawn anew while nothing changes: from memory, etcd is not asked."""
+_SHARE = 10
+"""Where drawing takes long, it takes no more than one part in so many of the time."""
 
 _NO_NEWS = frozenset({"user", "query", "subscription", "grant"})
 
@@ -68,18 +71,21 @@ def redraw(session: Session, store: MetaStore, make: MakeView, draw: Draw) -> St
 def _views(session: Session, store: MetaStore, make: MakeView, *, refresh: bool) -> Iterator[StatusView]:
     """One view a picture; pictures that come while one is being drawn are one."""
     seen = store.snapshot()
+    began = time.monotonic()
     yield make(seen)
     while (left := session.remaining()) is None or left > 0:
         before = seen
+        pause = max(REFRESH_SECONDS, _SHARE * (time.monotonic() - began))
         try:
             store.wait_for(
                 lambda snapshot: snapshot is not before,  # noqa: B023  called in this turn
-                timeout=REFRESH_SECONDS if left is None else min(left, REFRESH_SECONDS),
+                timeout=pause if left is None else min(left, pause),
             )
         except WaitTimedOut:
             if not refresh and store.freshness().problem is None:
                 continue
         seen = store.snapshot()
+        began = time.monotonic()
         yield make(seen)
 
 

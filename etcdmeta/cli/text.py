@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 # What takes one cell, tested at C's speed: nearly every cell of a large table is made of these.
 _NARROW = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("·–…→●◐◑✖○⊘")
 _PLAIN = ((" · ", "; "), ("–", "-"), ("…", "..."), ("→", "->"))
@@ -39,6 +41,13 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
+    """The text in lines of at most ``width`` cells; what is continued stands two cells further in. None: one line."""
+    if width is None:
+        return [indent + text]
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent + "  ")
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

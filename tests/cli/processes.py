@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -36,6 +37,7 @@ class Process:
         )
         os.close(writer)
         self.out = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end within a letter
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +76,7 @@ class Process:
             data = os.read(self._reader, 65536)
         except OSError:  # how Linux says that the other side of a terminal is gone
             return False
-        self.out += data.decode()
+        self.out += self._decoder.decode(data)
         return bool(data)
 
     def _errors(self) -> str:

@@ -29,6 +29,7 @@ CODES = {
     "Unavailable": 5, "NotEtcd": 5, "NoSpace": 5, "TooStale": 5, "AgentBehind": 5, "LimitReached": 5,
     "TooManyStreams": 5, "TooManyRequests": 5,
     "AccessRefused": 6, "Unauthenticated": 6, "PermissionDenied": 6,
+    "CopyCancelled": 4, "HistoryCompacted": 4, "MoveBlocked": 4, "PlanConflict": 4, "PlanNotFound": 3,
     "SchemaTooNew": 7, "OutcomeUnknown": 9, "WaitTimedOut": 124,
     "StoreClosed": 1, "ForkedProcess": 1, "Defect": 1,
 }  # fmt: skip

@@ -88,12 +88,14 @@ def test_nodes(prod: Cli) -> None:
 def test_node_remove(metrics: Cli) -> None:
     assert metrics("group", "create", "metrics", "--at", NOW).code == 0
     before = generation(metrics)
-    assert metrics("node", "remove", "a:8088").code == 2, "nobody can be asked"
+    forced = ("node", "remove", "a:8088", "--force", "--reason", "disk lost")
+    assert metrics(*forced).code == 2, "nobody can be asked"
     assert metrics("node", "remove", "a:8088", "--yes", "--force").code == 2, "no reason"
     refused = metrics("node", "remove", "a:8088", "--yes")
     assert refused.code == 4
     assert generation(metrics) == before
-    assert metrics("node", "remove", "a:8088", "--yes", "--force", "--reason", "disk lost").code == 0
+    assert "no node is left that could take over" in refused.err
+    assert metrics(*forced, "--yes").code == 0
     assert metrics("node", "list", "-o", "name").lines == ["2"]
     assert "nothing changed" in metrics("node", "remove", "1", "--yes").out
     assert [item["state"] for item in metrics("node", "list", "--all", "-o", "json").items] == ["removed", "joined"]
@@ -274,7 +276,7 @@ def test_users(metrics: Cli, tmp_path: Path) -> None:
 CHANGES = [
     ("cluster", "init"),
     ("node", "join", "--host", "c:8088"),
-    ("node", "remove", "b:8088"),
+    ("node", "remove", "b:8088", "--force", "--reason", "disk lost"),
     ("db", "create", "other"),
     ("db", "drop", "metrics"),
     ("rp", "create", "metrics.b", "--duration", "7d", "--replicas", "1"),

@@ -65,7 +65,7 @@ def test_verdicts_are_exit_codes(metrics: Cli, owners: tuple[str, str, str]) -> 
     assert ran.code == 0
     assert "(generation " in ran.out
     ran = metrics("shard", "status")
-    assert (ran.code, ran.lines[0].split()[0], ran.lines[-1]) == (10, "DEGRADED", "Next: etcdmeta shard show 1")
+    assert (ran.code, ran.lines[0].split()[0], ran.lines[-1]) == (10, "DEGRADED", "Next: etcdmeta shard explain 1")
     assert f"n{first}: failed (disk full)" in ran.out
     assert metrics("shard", "set-status", "1", second, "failed", "--yes").code == 4  # the last one wants --force
     forced = ("--force", "--reason", "gone", "--yes")

@@ -1,0 +1,82 @@
+"""The past of one shard's owners, as far as the ledger and etcd still know it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from etcdmeta.commands.copying import BeginCopy, CancelCopy, FinishCopy
+from etcdmeta.commands.moving import AdvanceMove
+from etcdmeta.commands.owner import FailOwner, RemoveOwner, SetOwnerStatus
+from etcdmeta.errors import EtcdMetaError
+from etcdmeta.model.entities import ShardOwner
+
+if TYPE_CHECKING:
+    from etcdmeta.cli.session import Session
+    from etcdmeta.store import MetaStore
+
+_ABOUT_ONE_SHARD: Final = frozenset(
+    kind.NAME for kind in (AdvanceMove, BeginCopy, CancelCopy, FailOwner, FinishCopy, RemoveOwner, SetOwnerStatus)
+)
+"""The others touch a group as a whole, and so each of its shards."""
+
+
+class Event(Protocol):
+    """One operation that touched the shard's group. ``time``: ns since 1970, by the clock of who issued it.
+
+    ``owners``: the shard's owners after it; None where etcd has compacted that revision.
+    """
+
+    @property
+    def time(self) -> int: ...
+    @property
+    def generation(self) -> int | None: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def actor(self) -> str: ...
+    @property
+    def command(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def operation_id(self) -> str: ...
+    @property
+    def owners(self) -> tuple[ShardOwner, ...] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Oldest first. ``gap``: what of it cannot be told, and why, in a sentence; "" where all of it is there."""
+
+    events: Sequence[Event]
+    gap: str = ""
+
+
+def past_of(session: Session, store: MetaStore, shard_id: int) -> Past:
+    """Read the ledger. Where it cannot be read, there is a gap, not an error: the present can still be told."""
+    try:
+        events = of_this_shard(store.owner_history(shard_id, timeout=session.remaining()))
+    except EtcdMetaError as error:
+        return Past((), f"the history of shard {shard_id} cannot be read: {error.message}")
+    if not events:
+        return Past((), f"the history of shard {shard_id} is not kept any more")
+    unknown = sum(event.owners is None for event in events)
+    gap = f"etcd has compacted how the owners were after {unknown} of {len(events)} changes" if unknown else ""
+    return Past(events, gap)
+
+
+def of_this_shard(events: Iterable[Event]) -> list[Event]:
+    """Without what was done to the owners of another shard of the group: after it, those of this one are the same.
+
+    Where that is not known any more, the operation stays.
+    """
+    found: list[Event] = []
+    before: tuple[ShardOwner, ...] | None = None
+    for event in events:
+        same = event.owners is not None and event.owners == before
+        if not (same and event.command in _ABOUT_ONE_SHARD):
+            found.append(event)
+        before = event.owners
+    return found
