@@ -191,6 +191,7 @@ def test_it_shows_the_main_job_and_kept_runs_until_ctrl_c(demo: Callable[..., De
     """One whole play, since it takes half a minute; CI also runs it without ``--keep``."""
     run = demo("--keep")
     run.until("it runs on")
+    run.until("export ETCDMETA_CLUSTER=demo")  # by another pipe, so it may come later
     check_the_main_job(run)
     exports = dict(
         shlex.split(line.removeprefix("export "))[0].split("=", 1)
