@@ -22,6 +22,7 @@ from etcdmeta.agent.background import in_background
 from etcdmeta.agent.certificates import ServerCertificates
 from etcdmeta.agent.config import AgentConfig, host_and_port
 from etcdmeta.agent.datadir import DataDirectory
+from etcdmeta.agent.duties import duties
 from etcdmeta.agent.enrolment import Enrolment, passes
 from etcdmeta.agent.exposition import Exposition
 from etcdmeta.agent.facts import Facts, SourceKind
@@ -38,6 +39,7 @@ from etcdmeta.agent.vitals import Vitals
 from etcdmeta.errors import Defect, EtcdMetaError, NodeAlreadyRunning, Unavailable
 from etcdmeta.replica.config import FollowerConfig
 from etcdmeta.replica.states import FollowerState
+from etcdmeta.services.runner import ServiceRunner
 
 log = logging.getLogger("etcdmeta.agent")
 
@@ -69,6 +71,7 @@ class Assembly:
         self._store: MeasuredStore | None = None
         self._server: Server | None = None
         self._liveness: Liveness | None = None
+        self._duties: ServiceRunner | None = None
         self._sources = Sources(False, (), ())
         self._serving = asyncio.Lock()
         self._ending = asyncio.Event()
@@ -253,6 +256,11 @@ class Assembly:
         await self._serve()
         if enrolment is not None:
             await self._become_live(enrolment.identity.node_id)
+        if self.config.services and self._sources.participates:
+            self._duties = duties(
+                self.store, self.config.services, who=f"agent {self.address}", node_id=self.facts.node_id
+            )
+            self._duties.start()
 
     async def _become_live(self, node_id: int) -> None:
         assert self._directory is not None  # an agent without one is no node
@@ -362,6 +370,8 @@ class Assembly:
         ends: list[Coroutine[Any, Any, None]] = []
         if self._server is not None:
             ends.append(self._server.stop(DRAIN_SECONDS))
+        if self._duties is not None:
+            ends.append(self._bounded("the services", partial(self._duties.stop, REVOKE_SECONDS), REVOKE_SECONDS))
         if self._liveness is not None:
             ends.append(self._bounded("the lease", partial(self._liveness.stop, REVOKE_SECONDS), REVOKE_SECONDS))
         await asyncio.gather(*ends)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from etcdmeta.agent.certificates import ServerTls
+from etcdmeta.agent.duties import check_services
 from etcdmeta.agent.limits import Limits
 from etcdmeta.agent.trust import Rules, Trust, require_loopback
 from etcdmeta.errors import ConfigurationInvalid, InvalidAddress
@@ -47,6 +48,8 @@ class AgentConfig:
     max_age: float | None = None
     """Seconds beyond which the picture is refused instead of served; None: it is served as old as it is."""
     metrics_listen: str | None = None
+    services: tuple[str, ...] = ()
+    """Of the cluster, for which this agent stands; see `etcdmeta.agent.duties`. One that delegates runs none."""
     delegate: bool = False
     """Follow and commit through agents, though etcd may be reached."""
     tls: ServerTls | None = None
@@ -91,6 +94,7 @@ class AgentConfig:
                 rule="it follows and commits through others",
                 remedy="name some with --join HOST:PORT,…",
             )
+        check_services(self.services)
         if self.timeout <= 0:
             raise ConfigurationInvalid("a timeout of no time", value=self.timeout, rule="more than 0 s")
         if self.max_age is not None and self.max_age <= 0:

@@ -36,8 +36,8 @@ class Report:
         self._ttl = ttl
         self._lease_seconds = lease_seconds
 
-    def record(self, *, since: int, coming: bool = False) -> Liveness:
-        """As of now. ``coming``: the node becomes live with it."""
+    def record(self, *, since: int, clock: int, coming: bool = False) -> Liveness:
+        """As of now, which is ``clock``. ``coming``: the node becomes live with it."""
         fresh = self._store.freshness()
         return Liveness(
             node_id=self.node_id,
@@ -50,6 +50,7 @@ class Report:
             agent_address=self._agent_address,
             interruptions=self._comings.interruptions(coming=since if coming else None),
             lease_seconds=self._lease_seconds,
+            clock=clock,
         )
 
     def _age(self, age: float) -> int:

@@ -33,6 +33,8 @@ log = logging.getLogger("etcdmeta.agent")
 LONGEST_TTL = 3600.0
 GRACE = 3.0
 """Seconds that etcd may take to end a lease whose time is over (it looks twice a second), with some to spare."""
+CLOCK_SECONDS = 300.0
+"""A node says what time it is there at least so often, however little happens."""
 RENEWALS = 3
 """In a time to live."""
 _REVOKE_SECONDS = 1.5
@@ -129,7 +131,8 @@ class Tenure:
             self._grant()
         elif self._renewal_is_due() and not self._renew():
             return 0.0
-        record = self._report.record(since=self._clock.now(), coming=True)
+        now = self._clock.now()
+        record = self._report.record(since=now, clock=now, coming=True)
         found = self._key.create(record, self.lease, deadline=self._deadline())
         if isinstance(found, Written):
             self._hold(found.create_revision, record.since)
@@ -171,8 +174,8 @@ class Tenure:
             return 0.0
         if self._picture_denies() and not self._still_ours(self._key.look(deadline=self._deadline()).sign):
             return 0.0
-        record = self._report.record(since=self.since)
-        news = record != self._said
+        record = self._report.record(since=self.since, clock=self._clock.now())
+        news = self._is_news(record)
         if news and self._monotonic() >= self._said_at + self._ttl / 2:
             found = self._key.put(record, self.lease, self._created, deadline=self._deadline())
             if not isinstance(found, Written):
@@ -181,6 +184,13 @@ class Tenure:
             news = False
         due = self._renewed_at + self._every
         return (min(due, self._said_at + self._ttl / 2) if news else due) - self._monotonic()
+
+    def _is_news(self, record: Liveness) -> bool:
+        """Whether it says something else than what stands there, but for the time; or that is old."""
+        said = self._said
+        if said is None or self._monotonic() >= self._said_at + CLOCK_SECONDS:
+            return True
+        return record.model_copy(update={"clock": said.clock}) != said
 
     def _still_ours(self, sign: Sign | None) -> bool:
         """Whether what stands there is ours; else the key was taken away, by a restore or by hand."""

@@ -72,6 +72,17 @@ def run(
     delegate: Annotated[
         bool, typer.Option("--delegate", help="Follow and commit through --join, though etcd may be reached.")
     ] = False,
+    services: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Services of the cluster to stand for; each runs at one agent: all (but repair), none, or some of "
+            "plans,precreation,retention,stuck,ledger,repair.  [default: all]",
+        ),
+    ] = None,
+    auto_repair: Annotated[
+        bool, typer.Option("--auto-repair", help="And repair, by itself, what a node that stays down has lost.")
+    ] = False,
     tls_cert: Annotated[str | None, typer.Option(metavar="FILE", help=f"{_TLS}: certificate and chain.")] = None,
     tls_key: Annotated[str | None, typer.Option(metavar="FILE", help=f"{_TLS}: its key.")] = None,
     tls_client_ca: Annotated[
@@ -124,6 +135,7 @@ def run(
             ttl=_seconds(table.one(ttl, "ttl") or "10s", "--ttl"),
             max_age=None if max_age is None else _seconds(max_age, "--max-age"),
             metrics_listen=None if metrics is None else metrics if ":" in metrics else f"127.0.0.1:{metrics}",
+            services=_services(table.one(services, "services") or "all", auto_repair=auto_repair),
             delegate=delegate,
             tls=ServerTls.of(
                 table.one(tls_cert, "tls-cert"),
@@ -156,6 +168,13 @@ def _whom(session: Session, join: Sequence[str]) -> tuple[tuple[str, ...], tuple
     if agents and setting.source == "default":
         return (), agents
     return _parts(endpoints), agents
+
+
+def _services(text: str, *, auto_repair: bool) -> tuple[str, ...]:
+    from etcdmeta.agent.duties import REPAIR, parse_services
+
+    names = parse_services(text)
+    return tuple(dict.fromkeys((*names, REPAIR))) if auto_repair else names
 
 
 def _parts(text: str) -> tuple[str, ...]:

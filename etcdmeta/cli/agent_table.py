@@ -25,7 +25,7 @@ from typing import Any
 from etcdmeta.errors import ConfigurationInvalid
 
 _PATHS = ("data-dir", "tls-cert", "tls-key", "tls-client-ca")
-_TEXTS = ("host", "listen", "advertise", "ttl", "max-age", "metrics")
+_TEXTS = ("host", "listen", "advertise", "ttl", "max-age", "metrics", "services")
 _LISTS = ("join", "label", "allow-read", "allow-execute", "allow-join")
 AGENT_KEYS = (*_PATHS, *_TEXTS, *_LISTS)
 

@@ -147,6 +147,9 @@ class PruneShardGroups(Command):
     past it, and a creator that saw it alive was clipped against it, which is harmless once it is gone. A copy
     or transition compares the group's own ``mod``, which is 0 from now on.
 
+    ``as_of``: only those whose record is not younger than that revision, for who measures the grace by something else
+    than a clock: the mark was their last change.
+
     Compares: ``mod(group)`` of each. Writes: deletes the groups; their copies' progress went with the mark.
     Result: ``group_ids``. Errors: `InvalidTime`.
     """
@@ -154,6 +157,7 @@ class PruneShardGroups(Command):
     NAME: ClassVar[str] = "prune shard groups"
 
     deleted_before: int
+    as_of: int | None = None
 
     def plan(self, context: Context) -> Plan:
         check_time(self.deleted_before)
@@ -161,7 +165,9 @@ class PruneShardGroups(Command):
             group
             for policy in _policies(context.snapshot, None)
             for group in policy.deleted_groups()
-            if group.deleted_at is not None and group.deleted_at < self.deleted_before
+            if group.deleted_at is not None
+            and group.deleted_at < self.deleted_before
+            and (self.as_of is None or group.mod_revision <= self.as_of)
         ]
         step = _first_step(due)
         result = {"group_ids": [group.id for group in step]}

@@ -226,6 +226,7 @@ class Liveness(Record):
     ``instance`` tells processes apart, ``since`` is when this one became live. ``generation`` and ``cache_age`` are
     those of the node's own picture; an age of 0 is a current one. ``interruptions``: when the node came back after a
     restart or a lost lease, the latest ones. ``lease_seconds``: how long the key outlives its last renewal, 0 unsaid.
+    ``clock``: what time it was at the node when it said this, 0 unsaid; services go by the peers' clocks, too.
     """
 
     node_id: Id
@@ -238,6 +239,7 @@ class Liveness(Record):
     agent_address: str = ""
     interruptions: tuple[int, ...] = ()
     lease_seconds: int = 0
+    clock: int = 0
 
     def recent_interruptions(self, now: int) -> int:
         """How many lie within `FLAPPING_WINDOW` before ``now``."""

@@ -307,6 +307,7 @@ class RecordDecoder:
             agent_address=m.agent_address,
             interruptions=tuple(m.interruptions),
             lease_seconds=m.lease_seconds,
+            clock=m.clock,
         )
 
     def progress(self, row: PlacedRow, shard_id: int, node_id: int) -> Progress:

@@ -96,6 +96,7 @@ def _fill_liveness(m: Any, v: Any) -> None:
     m.generation, m.cache_age, m.agent_address = v.generation, v.cache_age, v.agent_address
     m.interruptions[:] = v.interruptions
     m.lease_seconds = v.lease_seconds
+    m.clock = v.clock
 
 
 def _set_optional(m: Any, name: str, value: int | None) -> None:

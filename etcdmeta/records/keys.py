@@ -174,6 +174,16 @@ def lead(service: str) -> bytes:
     return b"lead/" + service.encode()
 
 
+def grace(service: str) -> bytes:
+    """What a service waits for: the key is under a lease as long as the wait."""
+    return b"grace/" + service.encode()
+
+
+def grace_covers(service: str) -> bytes:
+    """Under no lease: what the last such wait was about."""
+    return b"grace/" + service.encode() + b"/covers"
+
+
 def secret(user_id: int) -> bytes:
     return b"secret/%016x" % user_id
 

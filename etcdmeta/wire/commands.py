@@ -24,6 +24,7 @@ from google.protobuf import struct_pb2
 from etcdmeta.commands.cluster import InitCluster
 from etcdmeta.commands.copying import BeginCopy, CancelCopy, FinishCopy
 from etcdmeta.commands.database import CreateDatabase, DropDatabase
+from etcdmeta.commands.expiry import ExpireShardGroups
 from etcdmeta.commands.group import CreateShardGroup, DeleteShardGroup
 from etcdmeta.commands.group_upkeep import PrecreateShardGroups, PruneShardGroups, TruncateShardGroups
 from etcdmeta.commands.guard import AcceptRestore, RaiseLedgerFloor, SetReadOnly
@@ -69,6 +70,7 @@ _ALL: Final[tuple[type[Command], ...]] = (
     DropPolicy,
     DropSubscription,
     DropUser,
+    ExpireShardGroups,
     FailOwner,
     FinishCopy,
     FinishNodeRemoval,
@@ -98,7 +100,7 @@ _ALL: Final[tuple[type[Command], ...]] = (
 COMMANDS: Final[Mapping[str, type[Command]]] = {command.NAME: command for command in _ALL}
 """Every command by the name that the ledger and the wire give it."""
 
-TIMES: Final = frozenset({"as_of", "at", "deleted_before", "until"})
+TIMES: Final = frozenset({"as_of", "at", "deleted_before", "now", "until"})
 """The int fields that are points in time, in nanoseconds since 1970; the others are counts and ids."""
 
 _EXACT: Final = 2**53

@@ -150,6 +150,7 @@ RECORDS: dict[type[Record], st.SearchStrategy[Record]] = {
         agent_address=words,
         interruptions=st.lists(times, max_size=4).map(tuple),
         lease_seconds=u32,
+        clock=times,
     ),
     Progress: st.builds(
         Progress,

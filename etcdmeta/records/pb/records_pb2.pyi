@@ -170,7 +170,7 @@ class Grant(_message.Message):
     def __init__(self, privilege: _Optional[str] = ...) -> None: ...
 
 class Liveness(_message.Message):
-    __slots__ = ("instance", "since", "version", "host", "generation", "cache_age", "agent_address", "interruptions", "lease_seconds")
+    __slots__ = ("instance", "since", "version", "host", "generation", "cache_age", "agent_address", "interruptions", "lease_seconds", "clock")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -180,6 +180,7 @@ class Liveness(_message.Message):
     AGENT_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     INTERRUPTIONS_FIELD_NUMBER: _ClassVar[int]
     LEASE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_FIELD_NUMBER: _ClassVar[int]
     instance: int
     since: int
     version: str
@@ -189,7 +190,8 @@ class Liveness(_message.Message):
     agent_address: str
     interruptions: _containers.RepeatedScalarFieldContainer[int]
     lease_seconds: int
-    def __init__(self, instance: _Optional[int] = ..., since: _Optional[int] = ..., version: _Optional[str] = ..., host: _Optional[str] = ..., generation: _Optional[int] = ..., cache_age: _Optional[int] = ..., agent_address: _Optional[str] = ..., interruptions: _Optional[_Iterable[int]] = ..., lease_seconds: _Optional[int] = ...) -> None: ...
+    clock: int
+    def __init__(self, instance: _Optional[int] = ..., since: _Optional[int] = ..., version: _Optional[str] = ..., host: _Optional[str] = ..., generation: _Optional[int] = ..., cache_age: _Optional[int] = ..., agent_address: _Optional[str] = ..., interruptions: _Optional[_Iterable[int]] = ..., lease_seconds: _Optional[int] = ..., clock: _Optional[int] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("attempt", "bytes_done", "bytes_total", "bytes_per_second", "updated")

@@ -1,0 +1,159 @@
+"""Runs services: a thread for each stands for its lead and, while it has it, makes pass after pass."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from etcdmeta.errors import EtcdMetaError, Fenced, StoreClosed
+from etcdmeta.services.election import Lead
+from etcdmeta.services.service import Service, Turn
+from etcdmeta.store import MetaStore, SystemClock
+from etcdmeta.store.clock import Clock
+
+log = logging.getLogger(__name__)
+
+LONGEST_REST = 60.0
+"""Seconds after a pass that failed again and again."""
+STOP_SECONDS = 3.0
+
+
+@dataclass
+class ServiceStatus:
+    """``passes``, ``failures``: since the start. ``did``: what the last pass did that did something."""
+
+    name: str
+    leads: bool = False
+    passes: int = 0
+    failures: int = 0
+    did: str = ""
+    last_error: EtcdMetaError | None = None
+
+
+@dataclass
+class _Worker:
+    service: Service
+    lead: Lead
+    status: ServiceStatus
+    nudged: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+
+
+class ServiceRunner:
+    """From `start` to `stop`. ``who`` is shown to people who ask who leads; ``ttl`` seconds from this process's death
+    to another's turn. ``clock`` is the own clock that services go by, among others' (`etcdmeta.services.clocks`);
+    ``node_id`` the node whose clock it is, 0 for none.
+    """
+
+    def __init__(
+        self,
+        store: MetaStore,
+        services: Sequence[Service],
+        *,
+        who: str = "",
+        ttl: float = 10.0,
+        clock: Clock | None = None,
+        node_id: int = 0,
+    ) -> None:
+        self._store = store
+        self._node_id = node_id
+        self._clock = clock or SystemClock()
+        self._ttl = ttl
+        self._stopping = threading.Event()
+        self._workers = []
+        for service in services:
+            worker = _Worker(service, Lead(store, service.name, ttl=ttl, who=who), ServiceStatus(service.name))
+            self._workers.append(worker)
+
+    def start(self) -> None:
+        """Begin to stand; returns at once."""
+        for worker in self._workers:
+            worker.thread = threading.Thread(
+                target=self._run, args=(worker,), name=f"etcdmeta-service-{worker.service.name}", daemon=True
+            )
+            worker.thread.start()
+
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """End the passes and give the leads back; what does not end in ``timeout`` seconds ends by itself."""
+        self._stopping.set()
+        for worker in self._workers:
+            worker.nudged.set()
+            worker.service.interrupt()
+        deadline = time.monotonic() + timeout
+        for worker in self._workers:
+            if worker.thread is not None:
+                worker.thread.join(max(0.0, deadline - time.monotonic()))
+                if worker.thread.is_alive():
+                    log.warning("service %s did not end in %g s", worker.service.name, timeout)
+
+    def status(self) -> tuple[ServiceStatus, ...]:
+        return tuple(worker.status for worker in self._workers)
+
+    def nudge(self) -> None:
+        """Make the next passes now, and not when their time has come."""
+        for worker in self._workers:
+            worker.nudged.set()
+
+    def _run(self, worker: _Worker) -> None:
+        rest = 0.0
+        try:
+            while not self._rest(worker, rest):
+                rest = self._turn(worker)
+        except StoreClosed:
+            pass
+        except Exception:
+            log.exception("service %s ended in an unforeseen way", worker.service.name)
+            raise
+        finally:
+            self._give_back(worker)
+
+    def _rest(self, worker: _Worker, seconds: float) -> bool:
+        """Whether it is over."""
+        worker.nudged.wait(seconds)
+        worker.nudged.clear()
+        return self._stopping.is_set()
+
+    def _turn(self, worker: _Worker) -> float:
+        """Stand, or make a pass; the seconds until the next time."""
+        service, status = worker.service, worker.status
+        try:
+            if not worker.lead.try_acquire(0.0):
+                status.leads = False
+                # Spread, so that not all look at the same moment; twice in the time that a lead lives unattended.
+                return self._ttl * random.uniform(0.3, 0.5)
+            if not status.leads:
+                log.info("this process runs the service %s now", service.name)
+                status.leads = True
+            self._store.read_consistent()
+            turn = Turn(self._store, service.name, worker.lead.fence, self._stopping, self._clock, self._node_id)
+            did = service.run(turn)
+        except Fenced as lost:
+            status.leads = False
+            log.warning("service %s: %s", service.name, lost.message)
+            return 0.0
+        except StoreClosed:
+            raise
+        except EtcdMetaError as error:
+            status.failures += 1
+            if status.last_error is None or type(status.last_error) is not type(error):
+                log.warning("service %s: %s", service.name, error.message)
+            status.last_error = error
+            return min(LONGEST_REST, service.every or LONGEST_REST, 2.0 ** min(status.failures, 6)) * random.random()
+        status.passes += 1
+        status.failures = 0
+        status.last_error = None
+        if did:
+            status.did = did
+            log.info("service %s: %s", service.name, did)
+        return service.every
+
+    def _give_back(self, worker: _Worker) -> None:
+        worker.status.leads = False
+        try:
+            worker.lead.release()
+        except EtcdMetaError as error:
+            log.info("the lead of %s lapses by itself: %s", worker.service.name, error.message)

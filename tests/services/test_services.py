@@ -1,0 +1,344 @@
+"""The services of the cluster: one process at a time, by more than one clock, in two steps, with a cap."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from etcdmeta.agent.duties import SERVICES, USUAL, check_services, parse_services
+from etcdmeta.commands.copying import BeginCopy
+from etcdmeta.commands.database import CreateDatabase
+from etcdmeta.errors import ConfigurationInvalid, Fenced, TooStale, Unavailable
+from etcdmeta.model.durations import DAY
+from etcdmeta.model.entities import Liveness
+from etcdmeta.model.moveplans import PlanKind, PlanState
+from etcdmeta.records import keys
+from etcdmeta.records.encoding import encode
+from etcdmeta.records.transaction import Delete, Put
+from etcdmeta.services.clocks import MINUTE, confirmed, earlier
+from etcdmeta.services.election import Lead, who_leads
+from etcdmeta.services.precreation import Precreation
+from etcdmeta.services.pruning import LedgerPruning
+from etcdmeta.services.repairing import Repairing
+from etcdmeta.services.retention import Retention, cap
+from etcdmeta.services.runner import ServiceRunner
+from etcdmeta.services.service import Service, Turn
+from etcdmeta.services.stuck import StuckCopies, stuck_copies
+from etcdmeta.store import MetaStore, SystemClock
+from etcdmeta.store.clock import Clock
+from tests.store.worlds import HOUR, World, soon
+
+SECONDS = 30.0
+YEAR = 365 * DAY
+direct = pytest.mark.parametrize("world", ["local", "etcd"], indirect=True)
+
+
+class Ahead(Clock):
+    """A clock that is wrong by so many nanoseconds."""
+
+    def __init__(self, by: int = 0) -> None:
+        self.by = by
+
+    def now(self) -> int:
+        return SystemClock().now() + self.by
+
+
+@pytest.fixture
+def turn_of() -> Iterator[Callable[..., Turn]]:
+    """A pass of who leads, as the runner makes it."""
+    leads: list[Lead] = []
+
+    def make(store: MetaStore, name: str, *, by: int = 0, node_id: int = 0) -> Turn:
+        leads.append(Lead(store, name))
+        assert leads[-1].try_acquire(0.0)
+        return Turn(store, name, leads[-1].fence, threading.Event(), Ahead(by), node_id)
+
+    yield make
+    for lead in leads:
+        lead.release()
+
+
+def with_groups(store: MetaStore, count: int, *, keep: str = "1h") -> None:
+    """Of an hour each, the newest one being that of now; but for it all older than two hours have expired."""
+    store.add_node("n1:1")
+    store.create_database("d", duration="INF", group_duration="1h")
+    now = SystemClock().now()
+    for hours in range(count):
+        store.create_shard_group("d", "autogen", now - hours * HOUR)
+    store.alter_policy("d", "autogen", duration=keep)
+
+
+def live(world: World, node_id: int, clock: int) -> None:
+    sign = Liveness(node_id=node_id, instance=node_id, since=1, host=f"n{node_id}:1", clock=clock)
+    world.commit(Put(keys.live(node_id), encode(sign)))
+
+
+def deleted(store: MetaStore) -> list[int]:
+    return [group.id for group in store.read_consistent().groups(include_deleted=True) if group.is_deleted]
+
+
+# --- clocks
+
+
+@pytest.mark.parametrize(
+    ("own", "peers", "agreed"),
+    [
+        (100, [100, 100], 100),
+        (YEAR, [100, 101], 100 + MINUTE),  # mine is ahead
+        (100, [YEAR, 101, 100], 100),  # one peer's is ahead
+        (100, [YEAR, YEAR], 100),  # all but mine are
+        (-YEAR, [100, 101], -YEAR),  # mine is behind: that only delays
+        (YEAR, [100, YEAR], 100 + MINUTE),
+    ],
+)
+def test_the_time_that_services_go_by(own: int, peers: list[int], agreed: int) -> None:
+    assert earlier(own, peers) == agreed
+
+
+def test_alone_the_own_clock_has_to_be_near_the_newest_commit() -> None:
+    assert confirmed(5, None) == 5
+    assert confirmed(30 * DAY, 0) == 30 * DAY
+    for own in (30 * DAY + 1, -30 * DAY - 1):
+        with pytest.raises(TooStale, match="the newest commit was at"):
+            confirmed(own, 0)
+
+
+@direct
+def test_a_leader_a_year_ahead_takes_nothing_away(world: World, turn_of: Callable[..., Turn]) -> None:
+    """With peers it goes by theirs, alone it is refused."""
+    store = world.open()
+    with_groups(store, 3, keep="1w")
+    turn = turn_of(store, "retention", by=YEAR, node_id=1)
+    live(world, 1, SystemClock().now() + YEAR)  # its own word
+    with pytest.raises(TooStale):
+        Retention().run(turn)
+    live(world, 2, SystemClock().now())
+    store.add_node("n2:1")
+    assert Retention().run(turn) == ""
+    assert deleted(store) == []
+    turn = turn_of(store, "precreation", by=YEAR, node_id=1)
+    assert "precreated" not in Precreation(ahead=1).run(turn)
+
+
+# --- retention
+
+
+@direct
+def test_expired_groups_are_marked_and_pruned_after_the_lease_of_the_grace(
+    world: World, turn_of: Callable[..., Turn]
+) -> None:
+    store = world.open()
+    with_groups(store, 8)
+    turn, service = turn_of(store, "retention"), Retention()
+    assert service.run(turn) in {f"marked {n} expired shard groups deleted" for n in (5, 6)}
+    marked = deleted(store)
+    assert service.run(turn) == ""
+    assert deleted(store) == marked  # the grace has begun
+    wait = world.keyspace.absolute(keys.grace("retention"))
+    late = next(group.id for group in store.snapshot().groups() if group.id not in marked)
+    store.delete_shard_group(late)  # after it had begun: it waits for the next one
+    (kv,) = world.raw.read(wait, deadline=soon()).kvs
+    assert kv.lease
+    world.raw.revoke_lease(kv.lease, deadline=soon())
+    assert service.run(turn) == f"pruned {len(marked)} whose grace was over"
+    assert deleted(store) == [late]
+    (again,) = world.raw.read(wait, deadline=soon()).kvs
+    assert again.lease not in {0, kv.lease}
+    world.raw.revoke_lease(again.lease, deadline=soon())
+    assert service.run(turn) == "pruned 1 whose grace was over"
+    assert deleted(store) == []
+    assert not world.raw.read(wait, deadline=soon()).kvs  # nothing is waited for
+
+
+def test_a_pass_marks_no_more_than_the_cap(local: World, turn_of: Callable[..., Turn]) -> None:
+    store = local.open()
+    with_groups(store, 40)
+    assert cap(store.snapshot()) == 10
+    turn = turn_of(store, "retention")
+    assert Retention().run(turn) == "marked 10 expired shard groups deleted"
+    oldest = sorted(store.snapshot().groups(include_deleted=True), key=lambda group: group.end)[:10]
+    assert sorted(deleted(store)) == sorted(group.id for group in oldest)
+    assert len(deleted(store)) == 10
+    Retention().run(turn)
+    assert len(deleted(store)) == 20
+    Retention(consent=100).run(turn)
+    assert len(deleted(store)) in {37, 38}
+
+
+def test_a_policy_that_keeps_longer_in_that_moment_keeps(
+    local: World, turn_of: Callable[..., Turn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was altered between the picture that the pass was planned on and its commit."""
+    store, other = local.open(), local.open()
+    with_groups(store, 8)
+    turn, transact, once = turn_of(store, "retention"), store.strategy.transact, [True]
+
+    def late(txn: object, *, deadline: float) -> object:
+        if once:
+            once.clear()
+            other.alter_policy("d", "autogen", duration="INF")
+        return transact(txn, deadline=deadline)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store.strategy, "transact", late)
+    assert Retention().run(turn) == ""
+    assert deleted(store) == []
+
+
+def test_who_lost_the_lead_marks_nothing(local: World, turn_of: Callable[..., Turn]) -> None:
+    store = local.open()
+    with_groups(store, 8)
+    turn = turn_of(store, "retention")
+    local.commit(Delete(local.keyspace.absolute(keys.lead("retention"))))
+    with pytest.raises(Fenced):
+        Retention().run(turn)
+    assert deleted(store) == []
+
+
+# --- the others
+
+
+def test_precreation_makes_what_comes_next_once(local: World, turn_of: Callable[..., Turn]) -> None:
+    store = local.open()
+    with_groups(store, 1, keep="1d")
+    turn = turn_of(store, "precreation")
+    assert Precreation(ahead=HOUR).run(turn) == "precreated 1 shard groups"
+    assert Precreation(ahead=HOUR).run(turn) == ""
+
+
+def test_the_ledger_is_pruned_under_the_lead(local: World, turn_of: Callable[..., Turn]) -> None:
+    store = local.open()
+    store.init_cluster()
+    assert LedgerPruning().run(turn_of(store, "ledger")) == ""
+
+
+def test_a_copy_that_says_nothing_is_stuck(
+    local: World, turn_of: Callable[..., Turn], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = local.open()
+    with_groups(store, 1, keep="1d")
+    store.add_node("n2:1")
+    store.execute(BeginCopy(shard_id=1, source=1, target=2))
+    now = SystemClock().now()
+    assert not list(stuck_copies(store.snapshot(), now))
+    (stuck,) = stuck_copies(store.snapshot(), now + HOUR)
+    assert (stuck.shard_id, stuck.node_id, stuck.attempt) == (1, 2, 1)
+    service, turn = StuckCopies(after=0), turn_of(store, "stuck")
+    for _ in range(2):
+        assert service.run(turn) == ""
+    assert caplog.text.count("the copy of shard 1 to node 2 gives no sign since") == 1
+
+
+def test_repair_waits_and_then_begins_one_plan(local: World, turn_of: Callable[..., Turn]) -> None:
+    store = local.open()
+    with_groups(store, 3, keep="1d")
+    for number in (2, 3, 4):
+        store.add_node(f"n{number}:1")
+    store.alter_policy("d", "autogen", replicas=2)
+    seconds = [0.0]
+    service, turn = Repairing(delay=60.0, most=2, monotonic=lambda: seconds[0]), turn_of(store, "repair")
+    assert service.run(turn) == ""
+    seconds[0] = 59.9
+    assert service.run(turn) == ""
+    seconds[0] = 60.0
+    assert service.run(turn) == "began plan 1: 2 moves for 2 shards that lost owners"
+    plan = store.snapshot().plan(1)
+    assert (plan.kind, plan.state, plan.moves) == (PlanKind.REPAIR, PlanState.RUNNING, 2)
+    seconds[0] = 600.0
+    assert service.run(turn) == ""  # one plan at a time
+
+
+def test_with_many_nodes_down_nothing_is_repaired(local: World, turn_of: Callable[..., Turn]) -> None:
+    store = local.open()
+    with_groups(store, 3, keep="1d")
+    for number in (2, 3, 4):
+        store.add_node(f"n{number}:1")
+    store.alter_policy("d", "autogen", replicas=2)
+    for node_id in (3, 4):  # they reported once, and do no more
+        live(local, node_id, 1)
+        store.wait_for(lambda snapshot, n=node_id: snapshot.liveness(n), SECONDS)  # type: ignore[misc]
+        reports = store.snapshot().node(node_id).model_copy(update={"reports_liveness": True})
+        local.commit(Put(keys.node(node_id), encode(reports)))
+        local.commit(Delete(local.keyspace.absolute(keys.live(node_id))))
+    store.wait_for(lambda snapshot: snapshot.is_live(4) is False, SECONDS)
+    assert Repairing(delay=0.0).run(turn_of(store, "repair")) == ""
+    assert not store.snapshot().plans()
+
+
+# --- running them
+
+
+class Counting:
+    """A service that commits something at each pass, and says which process did."""
+
+    name = "counting"
+
+    def __init__(self, who: str, passes: threading.Semaphore, every: float = 0.05) -> None:
+        self.who, self.every, self.passes = who, every, passes
+        self.errors: list[BaseException] = []
+
+    def run(self, turn: Turn) -> str:
+        if self.errors:
+            raise self.errors.pop()
+        turn.store.execute(CreateDatabase(name=f"{self.who}-{turn.store.latest().generation}"), fence=turn.fence())
+        self.passes.release()
+        return "made a database"
+
+    def interrupt(self) -> None:
+        pass
+
+
+@direct
+def test_one_of_three_runs_it_and_another_takes_over(world: World) -> None:
+    store = world.open()
+    store.init_cluster()
+    passes = threading.Semaphore(0)
+    runners = {who: ServiceRunner(world.open(), [Counting(who, passes)], ttl=2.0, who=who) for who in "abc"}
+    left = set(runners)
+    try:
+        for runner in runners.values():
+            runner.start()
+        while left:
+            assert passes.acquire(timeout=SECONDS)
+            leader = who_leads(store, "counting")
+            assert leader is not None
+            if leader.who not in left:
+                continue  # a pass of the one before
+            assert [s.name for who in left - {leader.who} for s in runners[who].status() if s.leads] == []
+            left.remove(leader.who)
+            runners[leader.who].stop()
+    finally:
+        for runner in runners.values():
+            runner.stop()
+    assert who_leads(store, "counting") is None
+    makers = [database.name[0] for database in store.read_consistent().databases()]
+    assert set(makers) == set("abc")
+    assert len([who for who, before in zip(makers, ["", *makers], strict=False) if who != before]) == 3  # by turns
+
+
+def test_a_pass_that_fails_is_told_and_made_again(local: World) -> None:
+    store = local.open()
+    store.init_cluster()
+    service = Counting("a", threading.Semaphore(0))
+    service.errors = [Unavailable("etcd is away"), Fenced("lost")]
+    runner = ServiceRunner(store, [service], ttl=2.0)
+    runner.start()
+    try:
+        assert service.passes.acquire(timeout=SECONDS)
+        assert service.passes.acquire(timeout=SECONDS)
+    finally:
+        runner.stop()
+    (status,) = runner.status()
+    assert (status.leads, status.did) == (False, "made a database")
+    assert status.passes >= 1
+
+
+def test_names_of_services() -> None:
+    assert parse_services("all") == USUAL == ("plans", "precreation", "retention", "stuck", "ledger")
+    assert parse_services("none") == ()
+    assert parse_services("repair, plans,plans") == ("repair", "plans")
+    with pytest.raises(ConfigurationInvalid, match="no service 'plan'"):
+        check_services(["plan"])
+    made: list[Service] = [kind() for kind in SERVICES.values()]
+    assert [service.name for service in made] == list(SERVICES)
