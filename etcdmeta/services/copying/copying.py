@@ -1,0 +1,260 @@
+"""`Copying`: makes the copies that the metadata wants of a node, by the node's own transfer.
+
+Nothing of it is remembered here: what is to be copied, from whom, at which attempt, stands in the metadata, so that a
+process that crashed begins its copies again when it is back, and one that was cancelled learns so by the watch. A copy
+that ends says so with the attempt that it was given; where that is not the owner's any more nothing changes. A source
+that is down is given up for another owner that serves and is live, by a new attempt. A node that is to be emptied
+takes its copies back: it would only have to hand them on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from etcdmeta.commands.copying import BeginCopy, CancelCopy, FinishCopy
+from etcdmeta.commands.owner import FailOwner
+from etcdmeta.commands.plan import Command
+from etcdmeta.commands.shard_edit import LONGEST_REASON
+from etcdmeta.errors import CopyCancelled, EtcdMetaError, NotFound, Refused, StoreClosed
+from etcdmeta.model.snapshot import Snapshot
+from etcdmeta.services.copying.dropping import Unowned
+from etcdmeta.services.copying.reporting import Reporter, cancelled
+from etcdmeta.services.copying.transfer import CopyJob, CopySource, ShardTransfer
+from etcdmeta.services.copying.wanted import Wanted, copies, is_going, other_source
+from etcdmeta.store import Fence, MetaStore, SystemClock
+from etcdmeta.store.clock import Clock
+from etcdmeta.store.listeners import Publication
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 2
+GRACE = 24 * 3600.0
+LOOK_EVERY = 60.0
+_FIRST_REST, _LONGEST_REST = 0.2, 10.0
+
+
+class Copying:
+    """From `start` to `stop`, in a thread with an asyncio loop of its own, which `transfer` runs in.
+
+    ``at_once``: copies at a time. ``grace``: seconds that the files of a shard stay that the node owns no more; None:
+    for ever. ``look_every``: seconds between two looks for such files. ``fence``: what the node's commits compare,
+    usually its liveness's key; None: nothing. ``clock``, ``monotonic`` are for tests.
+    """
+
+    def __init__(
+        self,
+        store: MetaStore,
+        node_id: int,
+        transfer: ShardTransfer,
+        *,
+        at_once: int = AT_ONCE,
+        grace: float | None = GRACE,
+        look_every: float = LOOK_EVERY,
+        fence: Callable[[], Fence | None] = lambda: None,
+        clock: Clock | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._node_id = node_id
+        self._transfer = transfer
+        self._at_once = at_once
+        self._look_every = look_every
+        self._fence = fence
+        self._clock = clock or SystemClock()
+        self._monotonic = monotonic
+        self._unowned = None if grace is None else Unowned(store, node_id, grace, monotonic)
+        self._running: dict[tuple[int, int, int], asyncio.Task[None]] = {}
+        self._settling: set[tuple[int, int, int]] = set()
+        """Those of which the metadata is told something: not to be cancelled when it shows that it was."""
+        self._news = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"etcdmeta-copying-{node_id}", daemon=True)
+
+    def start(self) -> None:
+        """Begin; once."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Cancel what is being copied, without a word in the metadata: the next process begins it again."""
+        self._stopping.set()
+        self._wake()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    # --- following the picture
+
+    def _run(self) -> None:
+        untap = self._store.tap(self._hear)
+        try:
+            asyncio.run(self._follow())
+        except StoreClosed:
+            log.info("node %d copies no more: the store was closed", self._node_id)
+        except Exception:
+            log.exception("node %d copies no more, for a reason that nobody foresaw", self._node_id)
+            raise
+        finally:
+            untap()
+
+    def _hear(self, _publication: Publication) -> None:
+        self._wake()
+
+    def _wake(self) -> None:
+        loop = self._loop
+        if loop is not None:
+            try:
+                loop.call_soon_threadsafe(self._news.set)
+            except RuntimeError:  # it has just ended
+                return
+
+    async def _follow(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        dropping = asyncio.ensure_future(self._drop_for_ever())
+        try:
+            while not self._stopping.is_set():
+                self._news.clear()
+                self._take_in(self._store.latest())
+                waiting = asyncio.ensure_future(self._news.wait())
+                await asyncio.wait((waiting, dropping), return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+                if dropping.done():
+                    dropping.result()
+        finally:
+            tasks = [dropping, *self._running.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _take_in(self, snapshot: Snapshot) -> None:
+        """Cancel what is not wanted any more, begin what there is room for."""
+        wanted = {each.key: each for each in copies(snapshot, self._node_id)}
+        for key, task in self._running.items():
+            if key not in wanted and key not in self._settling:
+                task.cancel()
+        for key, each in wanted.items():
+            running = self._running.get(key)
+            if running is None and len(self._running) < self._at_once:
+                task = self._running[key] = asyncio.ensure_future(self._carry(each))
+                task.add_done_callback(partial(self._ended, key))
+            elif running is not None and key not in self._settling and self._is_in_vain(snapshot, each):
+                running.cancel()  # carried anew, it is given up, or taken from elsewhere
+
+    def _is_in_vain(self, snapshot: Snapshot, wanted: Wanted) -> bool:
+        return is_going(snapshot, self._node_id) or other_source(snapshot, wanted, self._node_id) != 0
+
+    def _ended(self, key: tuple[int, int, int], task: asyncio.Task[None]) -> None:
+        del self._running[key]
+        self._settling.discard(key)
+        self._news.set()
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, StoreClosed):
+            log.error("copying shard %d ended in an unforeseen way", key[0], exc_info=error)
+
+    # --- one copy
+
+    async def _carry(self, wanted: Wanted) -> None:
+        shard_id, attempt = wanted.shard.id, wanted.attempt
+        snapshot = self._store.latest()
+        if is_going(snapshot, self._node_id):
+            self._settling.add(wanted.key)
+            log.info("node %d is to be emptied: shard %d is not copied to it", self._node_id, shard_id)
+            await self._commit(CancelCopy(shard_id=shard_id, node_id=self._node_id, attempt=attempt))
+            return
+        other = other_source(snapshot, wanted, self._node_id)
+        if other:
+            self._settling.add(wanted.key)
+            await self._take_other_source(wanted, other)
+            return
+        log.info("copying shard %d from node %d, attempt %d", shard_id, wanted.source, attempt)
+        try:
+            await self._transfer.copy(self._job(snapshot, wanted))
+        except CopyCancelled as error:
+            log.info("%s", error.message)
+            # The picture that says so is on its way; begun again before it comes, it would only be cancelled again.
+            await asyncio.sleep(_FIRST_REST)
+        except StoreClosed:
+            raise
+        except Exception as error:  # noqa: BLE001 - the transfer is somebody else's: whatever it was, the copy failed
+            reason = _reason(error)
+            log.warning("copying shard %d, attempt %d, failed: %s", shard_id, attempt, reason)
+            command = FailOwner(shard_id=shard_id, node_id=self._node_id, reason=reason, attempt=attempt)
+            await self._commit(command)
+        else:
+            await self._commit(FinishCopy(shard_id=shard_id, node_id=self._node_id, attempt=attempt))
+
+    async def _take_other_source(self, wanted: Wanted, other: int) -> None:
+        """A new attempt; where somebody else has begun one meanwhile, theirs."""
+        shard_id, attempt = wanted.shard.id, wanted.attempt
+        log.info("shard %d is copied from node %d, since node %d is gone", shard_id, other, wanted.source)
+        reason = f"its source, node {wanted.source}, is gone; node {other} is next"
+        fail = FailOwner(shard_id=shard_id, node_id=self._node_id, reason=reason, attempt=attempt)
+        if await self._commit(fail):
+            await self._commit(BeginCopy(shard_id=shard_id, source=other, target=self._node_id))
+
+    def _job(self, snapshot: Snapshot, wanted: Wanted) -> CopyJob:
+        node, liveness = snapshot.find_node(wanted.source), snapshot.liveness(wanted.source)
+        source = CopySource(
+            wanted.source, "" if node is None else node.host, "" if liveness is None else liveness.agent_address
+        )
+        reporter = Reporter(self._store, wanted, self._node_id, self._clock, self._monotonic)
+
+        async def report(done: int | None, total: int | None) -> None:
+            if not any(each.key == wanted.key for each in copies(self._store.latest(), self._node_id)):
+                raise cancelled(wanted)
+            if reporter.due:
+                await asyncio.to_thread(reporter.write, done, total)
+
+        return CopyJob(wanted.shard, wanted.group, source, wanted.attempt, report)
+
+    async def _commit(self, command: Command) -> bool:
+        """Until it is done, or refused for good, which is no error: the metadata wants something else by now. Whether
+        it was done."""
+        rest = _FIRST_REST
+        while True:
+            try:
+                await asyncio.to_thread(self._execute, command)
+                return True
+            except (Refused, NotFound) as late:
+                log.info("%s changes nothing any more: %s", command.NAME, late.message)
+                return False
+            except StoreClosed:
+                raise
+            except EtcdMetaError as error:
+                log.warning("%s has to wait: %s", command.NAME, error.message)
+            await asyncio.sleep(rest)
+            rest = min(_LONGEST_REST, 2 * rest)
+
+    def _execute(self, command: Command) -> None:
+        self._store.execute(command, fence=self._fence())
+
+    # --- what is here and owned no more
+
+    async def _drop_for_ever(self) -> None:
+        while True:
+            if self._unowned is not None:
+                try:
+                    await self._drop(self._unowned)
+                except StoreClosed:
+                    raise
+                except EtcdMetaError as error:
+                    log.info("no files are dropped for now: %s", error.message)
+                except Exception:
+                    log.exception("dropping files failed; it is tried again")
+            await asyncio.sleep(self._look_every)
+
+    async def _drop(self, gone: Unowned) -> None:
+        for shard_id in await asyncio.to_thread(gone.may_go, await self._transfer.shards()):
+            if await asyncio.to_thread(gone.still, [shard_id]):  # proven anew for each: dropping may take long
+                log.info("dropping the files of shard %d, which node %d owns no more", shard_id, self._node_id)
+                await self._transfer.drop(shard_id)
+
+
+def _reason(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return printable.encode("utf-8", "replace")[: LONGEST_REASON // 2].decode("utf-8", "ignore")

@@ -1,0 +1,375 @@
+"""A node copies what the metadata wants of it: real files, from the start to the end, and all that comes between."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etcdmeta.embedded import Cluster
+from etcdmeta.errors import CopyCancelled, TooStale
+from etcdmeta.model.entities import Liveness, ShardOwner
+from etcdmeta.model.owners import OwnerStatus
+from etcdmeta.model.snapshot import Snapshot
+from etcdmeta.records import keys
+from etcdmeta.records.encoding import encode
+from etcdmeta.records.transaction import Delete, Put
+from etcdmeta.services.copying import Copying, CopyJob, ShardTransfer
+from etcdmeta.services.copying.dropping import Unowned
+from etcdmeta.services.copying.reporting import Reporter
+from etcdmeta.services.copying.wanted import copies
+from etcdmeta.store import MetaStore, SystemClock
+from etcdmeta.testing.transfers import CHUNK, DirectoryTransfer, checksum
+from tests.store.worlds import HOUR, World, wait_until
+
+SECONDS = 30.0
+
+
+class Place:
+    """Nodes 1 … with folders of files; node 1 has all shards."""
+
+    def __init__(self, store: MetaStore, folder: Path, *, nodes: int = 3, shards: int = 1, replicas: int = 1) -> None:
+        self.store, self.folder = store, folder
+        for number in range(replicas):
+            store.add_node(f"n{number}:1")
+        store.create_database("d", replicas=replicas, group_duration="1h")
+        self.shards = [
+            store.create_shard_group("d", "autogen", hour * HOUR).shards[0].id for hour in range(shards)
+        ]
+        for number in range(replicas, nodes):
+            store.add_node(f"n{number}:1")
+        for node_id in range(1, replicas + 1):
+            for shard_id in self.shards:
+                fill(self.root_of(node_id) / str(shard_id))
+
+    def root_of(self, node_id: int) -> Path:
+        return self.folder / f"node-{node_id}"
+
+    def owner(self, snapshot: Snapshot, node_id: int, shard_id: int = 1) -> ShardOwner | None:
+        return snapshot.shard(shard_id).owner(node_id)
+
+    def wait_status(self, node_id: int, status: OwnerStatus | None, shard_id: int = 1) -> ShardOwner | None:
+        def reached(snapshot: Snapshot) -> tuple[ShardOwner | None] | None:
+            owner = self.owner(snapshot, node_id, shard_id)
+            return (owner,) if (None if owner is None else owner.status) == status else None
+
+        return self.store.wait_for(reached, SECONDS)[0]  # type: ignore[index]
+
+    def same(self, node_id: int, shard_id: int = 1) -> bool:
+        return checksum(self.root_of(node_id) / str(shard_id)) == checksum(self.root_of(1) / str(shard_id))
+
+
+def fill(folder: Path) -> None:
+    (folder / "index").mkdir(parents=True)
+    for name, size in (("data", 3 * CHUNK + 17), ("index/empty", 0), ("index/one", 1)):
+        (folder / name).write_bytes(bytes(n % 251 for n in range(size)))
+
+
+class Gate:
+    """Holds copies in the middle until it is opened; ``reached`` when one is there."""
+
+    def __init__(self) -> None:
+        self.reached, self.open = threading.Event(), threading.Event()
+        self.jobs: list[CopyJob] = []
+
+    async def __call__(self, job: CopyJob, done: int) -> None:
+        if job not in self.jobs:
+            self.jobs.append(job)
+        self.reached.set()
+        await asyncio.to_thread(self.open.wait, SECONDS)
+
+
+@contextmanager
+def node(place: Place, node_id: int, transfer: ShardTransfer | None = None, **fields: Any) -> Iterator[Copying]:
+    copying = Copying(
+        place.store, node_id, transfer or DirectoryTransfer(place.root_of(node_id), place.root_of), **fields
+    )
+    copying.start()
+    try:
+        yield copying
+    finally:
+        copying.stop()
+
+
+def test_a_shard_is_copied_and_served(world: World, tmp_path: Path) -> None:
+    """On etcd, in this process, and through an agent."""
+    place = Place(world.open(), tmp_path, shards=3)
+    with node(place, 2):
+        for shard_id in place.shards:
+            place.store.begin_copy(shard_id, 1, 2)
+        for shard_id in place.shards:
+            place.wait_status(2, OwnerStatus.ACTIVE, shard_id)
+            assert place.same(2, shard_id)
+    assert not place.store.snapshot().tables.progress
+
+
+def test_no_more_than_a_few_at_once(local: World, tmp_path: Path) -> None:
+    place, gate = Place(local.open(), tmp_path, shards=5), Gate()
+    for shard_id in place.shards:
+        place.store.begin_copy(shard_id, 1, 2)
+    with node(place, 2, DirectoryTransfer(place.root_of(2), place.root_of, gate), at_once=2):
+        wait_until(lambda: len(gate.jobs) == 2, "two copies run")
+        gate.open.set()
+        for shard_id in place.shards:
+            place.wait_status(2, OwnerStatus.ACTIVE, shard_id)
+    assert [job.shard.id for job in gate.jobs] == place.shards  # what was begun first comes first
+
+
+def test_how_far_it_is_is_seen(world: World, tmp_path: Path) -> None:
+    """The first report is written at once."""
+    place, gate = Place(world.open(), tmp_path), Gate()
+
+    class Slow(DirectoryTransfer):
+        async def copy(self, job: CopyJob) -> None:
+            await job.report(1, 2)
+            gate.reached.set()
+            await asyncio.to_thread(gate.open.wait, SECONDS)
+
+    with node(place, 2, Slow(place.root_of(2), place.root_of)):
+        place.store.begin_copy(1, 1, 2)
+        assert gate.reached.wait(SECONDS)
+        progress = place.store.wait_for(lambda s: (p := s.progress(1, 2)) and p.bytes_done and p, SECONDS)
+        gate.open.set()
+        place.wait_status(2, OwnerStatus.ACTIVE)
+    assert (progress.bytes_done, progress.bytes_total) == (1, 2)
+
+
+def test_a_report_is_written_every_five_seconds_at_most(local: World, tmp_path: Path) -> None:
+    place, seconds = Place(local.open(), tmp_path), [0.0]
+    place.store.begin_copy(1, 1, 2)
+    (wanted,) = copies(place.store.snapshot(), 2)
+    reporter = Reporter(place.store, wanted, 2, SystemClock(), lambda: seconds[0])
+    assert reporter.due
+    reporter.write(10, 100)
+    progress = place.store.wait_for(lambda s: (p := s.progress(1, 2)) and p.bytes_done and p, SECONDS)
+    assert (progress.attempt, progress.bytes_done, progress.bytes_total) == (1, 10, 100)
+    assert progress.bytes_per_second is None
+    seconds[0] = 4.9
+    assert not reporter.due
+    seconds[0] = 5.0
+    assert reporter.due
+    generation = place.store.snapshot().generation
+    reporter.write(60, 100)
+    progress = place.store.wait_for(lambda s: (p := s.progress(1, 2)) and p.bytes_done == 60 and p, SECONDS)
+    assert progress.bytes_per_second == 10
+    assert place.store.read_consistent().generation == generation  # advisory
+    place.store.cancel_copy(1, 2)
+    with pytest.raises(CopyCancelled, match="attempt 1 to copy shard 1"):
+        reporter.write(70, 100)
+    place.store.begin_copy(1, 1, 2)  # another attempt, another record
+    with pytest.raises(CopyCancelled):
+        reporter.write(70, 100)
+    assert place.store.snapshot().progress(1, 2).bytes_done is None  # type: ignore[union-attr]
+
+
+def test_what_fails_says_why(local: World, tmp_path: Path) -> None:
+    class Broken(DirectoryTransfer):
+        async def copy(self, job: CopyJob) -> None:
+            raise OSError("disk\nfull " + 3000 * "x")
+
+    place = Place(local.open(), tmp_path)
+    with node(place, 2, Broken(place.root_of(2), place.root_of)):
+        place.store.begin_copy(1, 1, 2)
+        owner = place.wait_status(2, OwnerStatus.FAILED)
+    assert owner is not None
+    assert owner.reason.startswith("OSError: disk full xxx")
+    with node(place, 2):  # and somebody has it begun anew
+        place.store.begin_copy(1, 1, 2)
+        owner = place.wait_status(2, OwnerStatus.ACTIVE)
+    assert owner is not None
+    assert owner.attempt == 2
+
+
+@pytest.mark.parametrize("how", ["cancelled", "its group is deleted", "its database is dropped"])
+def test_what_is_not_wanted_any_more_ends(local: World, tmp_path: Path, how: str) -> None:
+    place, ended = Place(local.open(), tmp_path), threading.Event()
+    begun = threading.Event()
+
+    class Endless(DirectoryTransfer):
+        async def copy(self, job: CopyJob) -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    with node(place, 2, Endless(place.root_of(2), place.root_of)):
+        place.store.begin_copy(1, 1, 2)
+        assert begun.wait(SECONDS)
+        if how == "cancelled":
+            place.store.cancel_copy(1, 2)
+        elif how == "its group is deleted":
+            place.store.delete_shard_group(place.store.snapshot().group_of_shard(1).id)
+        else:
+            place.store.drop_database("d")
+        assert ended.wait(SECONDS)
+
+
+def test_a_late_finisher_changes_nothing(local: World, tmp_path: Path) -> None:
+    """Its first attempt ends, without listening, when a second one is asked for; only the second one counts."""
+    place, gate = Place(local.open(), tmp_path), Gate()
+    attempts: list[int] = []
+
+    class Deaf(DirectoryTransfer):
+        async def copy(self, job: CopyJob) -> None:
+            attempts.append(job.attempt)
+            gate.reached.set()
+            while not gate.open.is_set():
+                try:
+                    await asyncio.to_thread(gate.open.wait, SECONDS)
+                except asyncio.CancelledError:
+                    continue
+
+    with node(place, 2, Deaf(place.root_of(2), place.root_of), at_once=1):
+        place.store.begin_copy(1, 1, 2)
+        assert gate.reached.wait(SECONDS)
+        place.store.cancel_copy(1, 2)
+        place.store.begin_copy(1, 1, 2)
+        gate.open.set()
+        owner = place.wait_status(2, OwnerStatus.ACTIVE)
+    assert owner is not None
+    assert owner.attempt == 2
+    assert attempts == [1, 2]
+
+
+def test_a_source_that_died_is_left_for_another(local: World, tmp_path: Path) -> None:
+    place, gate = Place(local.open(), tmp_path, replicas=2), Gate()
+    for node_id in (1, 2):
+        sign = Liveness(node_id=node_id, instance=1, since=1, host=f"n{node_id - 1}:1", agent_address=f"a{node_id}:1")
+        local.commit(Put(keys.live(node_id), encode(sign)))
+        record = place.store.snapshot().node(node_id).model_copy(update={"reports_liveness": True})
+        local.commit(Put(keys.node(node_id), encode(record)))
+    place.store.wait_for(lambda snapshot: snapshot.is_live(2), SECONDS)
+    with node(place, 3, DirectoryTransfer(place.root_of(3), place.root_of, gate)):
+        place.store.begin_copy(1, 1, 3)
+        assert gate.reached.wait(SECONDS)
+        local.commit(Delete(local.keyspace.absolute(keys.live(1))))
+        wait_until(lambda: len(gate.jobs) == 2, "another attempt")
+        gate.open.set()
+        owner = place.wait_status(3, OwnerStatus.ACTIVE)
+    assert owner is not None
+    first, second = gate.jobs
+    assert (first.source.node_id, first.source.agent, first.attempt) == (1, "a1:1", 1)
+    assert (second.source.node_id, second.source.agent, second.attempt) == (2, "a2:1", 2)
+    assert owner.attempt == 2
+    assert place.same(3)
+
+
+def test_a_node_that_is_drained_takes_nothing_more(local: World, tmp_path: Path) -> None:
+    place, gate = Place(local.open(), tmp_path), Gate()
+    with node(place, 2, DirectoryTransfer(place.root_of(2), place.root_of, gate)):
+        place.store.begin_copy(1, 1, 2)
+        assert gate.reached.wait(SECONDS)
+        place.store.drain_node(2)
+        place.wait_status(2, None)
+        gate.open.set()
+
+
+# --- a process that dies
+
+
+def test_a_process_that_was_killed_goes_on_when_it_is_back(
+    etcd_cluster: Cluster, etcd_prefix: str, etcd_store: MetaStore, tmp_path: Path
+) -> None:
+    place = Place(etcd_store, tmp_path)
+    place.store.begin_copy(1, 1, 2)
+    for kill in (True, False):
+        words = [",".join(etcd_cluster.endpoints), etcd_prefix, "2", str(tmp_path), "wait" if kill else "go"]
+        command = [sys.executable, "-m", "tests.services.copying.copier", *words]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "copying\n"
+            if kill:
+                process.send_signal(signal.SIGKILL)
+                process.wait(SECONDS)
+                assert (place.root_of(2) / ".1.coming").is_dir()
+                owner = place.owner(place.store.read_consistent(), 2)
+                assert owner is not None
+                assert owner.status == OwnerStatus.COPYING
+            else:
+                finished = place.wait_status(2, OwnerStatus.ACTIVE)
+                process.terminate()
+    assert finished is not None
+    assert finished.attempt == 1
+    assert place.same(2)
+    assert not (place.root_of(2) / ".1.coming").exists()
+
+
+# --- dropping
+
+
+def test_what_is_owned_no_more_goes_after_the_grace(local: World, tmp_path: Path) -> None:
+    place, seconds = Place(local.open(), tmp_path, shards=2, replicas=2), [0.0]
+    dropped: list[int] = []
+    looked = threading.Semaphore(0)
+
+    class Telling(DirectoryTransfer):
+        async def shards(self) -> Collection[int]:
+            looked.release()
+            return await super().shards()
+
+        async def drop(self, shard_id: int) -> None:
+            await super().drop(shard_id)
+            dropped.append(shard_id)
+
+    place.store.begin_copy(1, 1, 3)
+    place.store.finish_copy(1, 3, 1)
+    transfer = Telling(place.root_of(2), place.root_of)
+    with node(place, 2, transfer, grace=60.0, look_every=0.02, monotonic=lambda: seconds[0]):
+        looked_again(looked)
+        place.store.remove_owner(1, 2)
+        looked_again(looked)
+        seconds[0] = 59.9
+        looked_again(looked)
+        assert dropped == []
+        seconds[0] = 120.0
+        wait_until(lambda: dropped == [1], "it is dropped")
+    assert not (place.root_of(2) / "1").exists()
+    assert (place.root_of(2) / "2").is_dir()
+
+
+def looked_again(looked: threading.Semaphore) -> None:
+    for _ in range(3):
+        assert looked.acquire(timeout=SECONDS)
+
+
+@pytest.mark.parametrize("what", ["owned again", "unreadable", "etcd is away", "another epoch"])
+def test_files_stay_where_it_is_not_certain(
+    local: World, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, seconds = Place(local.open(), tmp_path), [0.0]
+    gone = Unowned(place.store, 2, 60.0, lambda: seconds[0])
+    assert gone.may_go([1, 99]) == []
+    seconds[0] = 60.0
+    match what:
+        case "owned again":
+            place.store.begin_copy(1, 1, 2)
+            assert gone.may_go([1]) == []
+        case "unreadable":
+            group = place.store.snapshot().group_of_shard(1)
+            local.commit(Put(keys.group(group.database_id, group.policy_id, group.start, group.id), b"\xff"))
+            place.store.wait_for(lambda snapshot: snapshot.unreadable, SECONDS)
+            assert gone.may_go([1, 99]) == []
+        case "etcd is away":
+            monkeypatch.setattr(place.store, "read_consistent", refuse)
+            with pytest.raises(TooStale):
+                gone.may_go([99])
+        case "another epoch":
+            record = place.store.snapshot().cluster
+            assert record is not None
+            local.commit(Put(keys.CLUSTER, encode(record.model_copy(update={"epoch": record.epoch + 1}))))
+            place.store.wait_for(lambda s: s.cluster and s.cluster.epoch != record.epoch, SECONDS)
+            assert gone.may_go([99]) == []
+            seconds[0] = 120.0
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise TooStale("it is not proven")
