@@ -27,6 +27,7 @@ from etcdmeta.cli.main import run
 from etcdmeta.cli.session import Session
 from etcdmeta.cli.settings import FILE_KEYS, Settings
 from etcdmeta.embedded import Cluster
+from etcdmeta.services import copying
 from etcdmeta.testing import plugin
 from etcdmeta.wire.pb import agent_pb2
 
@@ -292,7 +293,7 @@ def test_named_parts_of_the_library_exist() -> None:
         assert hasattr(plugin, name) or hasattr(testing, name), name
     calls = agent_pb2.DESCRIPTOR.services_by_name["Metadata"].methods_by_name
     for name in re.findall(r"`([A-Z][a-z]\w+)`", README):
-        places = (errors, etcdmeta, error_details_pb2)
+        places = (errors, etcdmeta, copying, error_details_pb2)
         assert name in calls or any(hasattr(place, name) for place in places), name
 
 
