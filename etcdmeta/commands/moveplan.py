@@ -173,15 +173,16 @@ class FinishPlan(Command):
                 rule="a plan ends when each of its moves is done or void",
                 remedy=f"`etcdmeta plan show {plan.id}` says what they wait for",
             )
-        builder = _changing(plan)
+        builder, removed = _changing(plan), ""
         if after is PlanState.DONE:
             for node_id in plan.subjects if _removes(plan) else ():
                 node = snapshot.node(node_id)
                 if node.state != NodeState.REMOVED:
                     finish_removal(builder, snapshot, node)
+                    removed += f"; removed node {node.id} ({node.host})"
             _mark_undone(builder, snapshot, plan, context.now)
         note = "" if after is PlanState.DONE else plan.note
-        return _become(builder, plan, after, context.now, note=note)
+        return _become(builder, plan, after, context.now, besides=removed, note=note)
 
 
 class NotePlan(Command):
@@ -214,11 +215,14 @@ def _changing(plan: MovePlan) -> PlanBuilder:
     return PlanBuilder().require_modified(keys.plan(plan.id), plan.mod_revision)
 
 
-def _become(builder: PlanBuilder, plan: MovePlan, state: PlanState, now: int, **update: Any) -> Plan:
+def _become(
+    builder: PlanBuilder, plan: MovePlan, state: PlanState, now: int, *, besides: str = "", **update: Any
+) -> Plan:
     changed = plan.model_copy(update={"note": "", **update, "state": state, "changed_at": now})
     builder.put(keys.plan(plan.id), encode(changed))
     why = f": {changed.note}" if changed.note and state not in {PlanState.DONE, PlanState.RUNNING} else ""
-    return builder.build(f"plan {plan.id} ({plan.kind}) is {state}; it was {plan.state}{why}", _result(changed))
+    summary = f"plan {plan.id} ({plan.kind}) is {state}; it was {plan.state}{why}{besides}"
+    return builder.build(summary, _result(changed))
 
 
 def _result(plan: MovePlan) -> Mapping[str, Any]:

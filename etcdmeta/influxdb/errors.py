@@ -22,15 +22,16 @@ class InfluxDataInvalid(InvalidInput):
         self,
         message: str,
         *,
-        offset: int = 0,
+        offset: int | None = None,
         path: str = "",
         value: object = None,
         rule: str | None = None,
         remedy: str | None = None,
     ) -> None:
-        place = f"byte {offset}, {path}" if path else f"byte {offset}"
-        super().__init__(f"{message} ({place})", value=value, rule=rule, remedy=remedy)
-        self.offset = offset
+        if offset is not None:  # else it is told anew, and says where it was
+            message += f" (byte {offset}, {path})" if path else f" (byte {offset})"
+        super().__init__(message, value=value, rule=rule, remedy=remedy)
+        self.offset = offset or 0
         self.path = path
 
 

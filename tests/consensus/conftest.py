@@ -145,7 +145,14 @@ def open_client(etcd_prefix: str) -> Iterator[Callable[..., Client]]:
     yield make
     for client in clients:
         client.close()
-    wait_until(lambda: not [each for each in threading.enumerate() if _is_a_clients(each)], "no thread is left")
+
+    def left() -> list[str]:
+        return sorted(each.name for each in threading.enumerate() if _is_a_clients(each))
+
+    try:
+        wait_until(lambda: not left(), "no thread is left")
+    except AssertionError as late:
+        raise AssertionError(f"left are {left()}") from late
 
 
 @pytest.fixture(params=["local", "etcd"])

@@ -35,4 +35,7 @@ def _used(make: Callable[[], World]) -> Iterator[World]:
     world = make()
     yield world
     world.close()
-    wait_until(lambda: threads() <= before, "no thread is left")
+    try:
+        wait_until(lambda: threads() <= before, "no thread is left")
+    except AssertionError as late:
+        raise AssertionError(f"left are {sorted(thread.name for thread in threads() - before)}") from late
