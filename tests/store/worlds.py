@@ -193,9 +193,17 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = SECONDS
 
 def threads(*, of_agents: bool = True) -> set[threading.Thread]:
     """All but the one by which gRPC's asyncio side waits for its events: that ends when the garbage collector has found
-    the last of what was served by it. ``of_agents`` False: without those in which agents work for others."""
+    the last of what was served by it. ``of_agents`` False: without those in which agents work for others.
+
+    Nor do dummies count: threads of gRPC's own that called some Python once, as for a server's certificate. Python
+    never learns when they end.
+    """
     names = ("_poll_wrapper",) if of_agents else ("_poll_wrapper", "etcdmeta-request", "etcdmeta-picture")
-    return {thread for thread in threading.enumerate() if not any(name in thread.name for name in names)}
+    return {
+        thread
+        for thread in threading.enumerate()
+        if not any(name in thread.name for name in names) and not isinstance(thread, threading._DummyThread)
+    }
 
 
 def wait_live(store: MetaStore, seconds: float = SECONDS) -> None:
