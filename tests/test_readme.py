@@ -344,7 +344,7 @@ def test_the_demo_says_what_is_told_of_it() -> None:
     narrated = [line[2:].partition(".")[0] for line in told.splitlines() if line.startswith("# ")]
     assert narrated
     for sentence in narrated:
-        assert sentence.replace("db-3:8088", "{victim.host}") in play, sentence
+        assert sentence.replace("db-4:8088", "{victim.host}") in play, sentence
 
 
 def test_the_numbers_have_their_place() -> None:

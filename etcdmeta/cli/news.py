@@ -22,14 +22,15 @@ _NOUNS = {
     "cluster": "cluster",
     "liveness": "node",
     "progress": "copy of",
+    "plan": "",  # its place says what it is
 }
-_UNSAID = frozenset(Record.model_fields) | {"identity_hash", "joined_at"}
+_UNSAID = frozenset(Record.model_fields) | {"identity_hash", "joined_at", "changed_at"}
 
 
 def sentence(change: Change) -> str:
     """``shard 18: n3 copying → active (metrics.autogen group 10)``, ``database metrics created``."""
     before, after, noun = change.before, change.after, _NOUNS.get(change.kind, change.kind)
-    named = noun if change.where == noun else f"{noun} {change.where}"
+    named = noun if change.where == noun else f"{noun} {change.where}".strip()
     match change.kind, before, after:
         case "group", ShardGroup(), ShardGroup():
             return f"{'; '.join(_group(before, after)) or 'written again'} ({change.where})"

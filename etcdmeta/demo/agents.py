@@ -1,4 +1,4 @@
-"""The agents of the play: each ``etcdmeta agent run`` in a process of its own, with a folder and a port of its own."""
+"""The nodes of the play: each ``etcdmeta agent run``, with a folder and a port of its own, and a database beside it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from etcdmeta.demo.stage import Stage
+from etcdmeta.demo.stage import Companion, Stage
 from etcdmeta.embedded.ports import PortLease
 from etcdmeta.errors import Defect
 
@@ -24,19 +24,21 @@ START_SECONDS = 60.0
 
 
 class NodeAgent:
-    """One node's agent; it may be killed and started again: its folder says who it is."""
+    """One node: its agent, and its database. It may be killed and started again: its folder says who it is."""
 
     def __init__(self, host: str, directory: Path, port: int) -> None:
         self.host = host
         self.address = f"127.0.0.1:{port}"
+        self.name = host.partition(":")[0]
         self._directory = directory
         self._process: subprocess.Popen[str] | None = None
+        self.database: Companion | None = None
         self._said: queue.Queue[str] = queue.Queue(maxsize=10_000)
         self._reader: threading.Thread | None = None
 
     def start(self, stage: Stage, options: str, environment: Mapping[str, str]) -> None:
-        """Returns when it is ready; shows the command and what it says of the node. Raises `Defect`."""
-        name = self.host.partition(":")[0]
+        """Returns when both are ready; shows the command and what they say of the node. Raises `Defect`."""
+        name = self.name
         line = f"agent run --data-dir {name} --host {self.host} --listen {self.address} --ttl {TTL} {options}".strip()
         stage.show(f"$ etcdmeta {line} &")
         self._said = queue.Queue(maxsize=10_000)
@@ -54,22 +56,33 @@ class NodeAgent:
         for message in self._until("ready"):
             if message.startswith("node "):
                 stage.show(f"[{name}] {message}")
+        self.database = Companion(
+            [sys.executable, "-m", "etcdmeta.demo.database", self.address, self.host, str(self._directory)],
+            {n: value for n, value in environment.items() if not n.startswith(("ETCDMETA_E", "ETCDCTL_E"))},
+        )
+        for said in self.database.until("has its picture"):
+            stage.show(f"[{name}] {said}")
 
     def kill(self) -> None:
         """As a machine that loses its power."""
+        if self.database is not None:
+            self.database.kill()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def stop(self) -> None:
         """Told to end, and ended where it does not."""
+        if self.database is not None:
+            self.database.stop()
         if self._process is None:
             return
         self._process.terminate()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
-            self.kill()
+            self._process.kill()
+            self._process.wait()
         if self._reader is not None:
             self._reader.join(10)
 
@@ -103,7 +116,7 @@ class NodeAgent:
 
 
 class Agents:
-    """All of them, in a temporary folder; they end with the block."""
+    """All nodes, in a temporary folder; they end with the block."""
 
     def __init__(self, hosts: tuple[str, ...], environment: Mapping[str, str]) -> None:
         """``environment``: what leads to etcd. Only the agent that is given it knows of etcd at the start."""
@@ -113,8 +126,10 @@ class Agents:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="etcdmeta-demo-")
         self._lease = PortLease("127.0.0.1", len(self._hosts))
-        folder = Path(self._folder.name)
-        self.all = [NodeAgent(host, folder, port) for host, port in zip(self._hosts, self._lease.ports, strict=True)]
+        self.folder = Path(self._folder.name)
+        self.all = [
+            NodeAgent(host, self.folder, port) for host, port in zip(self._hosts, self._lease.ports, strict=True)
+        ]
         return self
 
     def __exit__(self, *_: object) -> None:

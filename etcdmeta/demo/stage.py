@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import IO
+from typing import IO, Self
 
 from etcdmeta.errors import Defect
 
@@ -68,8 +68,8 @@ class Stage:
         return [sys.executable, "-m", "etcdmeta", *words]
 
 
-class Watcher:
-    """``etcdmeta watch`` in another process; its lines come out marked. Ends with the block."""
+class Companion:
+    """A process beside the play, whose lines can be waited for. Ends with the block."""
 
     def __init__(self, argv: list[str], environment: Mapping[str, str]) -> None:
         self._lines: queue.Queue[str] = queue.Queue(maxsize=10_000)
@@ -81,20 +81,29 @@ class Watcher:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._reader = threading.Thread(target=self._read, name="demo-watch", daemon=True)
+        self._reader = threading.Thread(target=self._read, name="demo-companion", daemon=True)
         self._reader.start()
 
-    def __enter__(self) -> Watcher:
-        self.until("watching")  # it says so when it has its picture: what happens from then on, it sees
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Told to end, and ended where it does not."""
         self._process.terminate()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(10)
+
+    def kill(self) -> None:
+        """As a machine that loses its power."""
+        self._process.kill()
+        self._process.wait()
         self._reader.join(10)
 
     def until(self, text: str, timeout: float = 30.0) -> list[str]:
@@ -106,11 +115,27 @@ class Watcher:
                 seen.append(self._lines.get(timeout=max(0.0, deadline - time.monotonic())))
             except queue.Empty:
                 said = "; ".join(seen[-5:]) or "nothing"
-                raise Defect(f"the watching process did not see {text!r} within {timeout:g} s, but {said}") from None
+                raise Defect(f"a process did not say {text!r} within {timeout:g} s, but {said}") from None
             if text in seen[-1]:
                 return seen
+
+    def so_far(self) -> list[str]:
+        """The lines that nobody has waited for."""
+        seen: list[str] = []
+        while not self._lines.empty():
+            seen.append(self._lines.get())
+        return seen
 
     def _read(self) -> None:
         assert self._process.stdout is not None  # asked for above
         for line in self._process.stdout:
             self._lines.put(line.rstrip())
+        self._process.stdout.close()
+
+
+class Watcher(Companion):
+    """``etcdmeta watch`` in another process."""
+
+    def __enter__(self) -> Self:
+        self.until("watching")  # it says so when it has its picture: what happens from then on, it sees
+        return self
