@@ -29,7 +29,8 @@ class Grace(NamedTuple):
 
 
 def look(turn: Turn, service: str) -> Grace:
-    """Linearizable: first whether a wait goes on, so that one that begins meanwhile is not taken for one that ended."""
+    """Linearizable: first what the wait is about, then whether it goes on, so that one that begins meanwhile is not
+    taken for one that ended. Raises `Unavailable`."""
     strategy, keyspace = turn.store.strategy, turn.store.keyspace
     covers = strategy.read(keyspace.absolute(keys.grace_covers(service)), deadline=_soon()).kvs
     waiting = strategy.read(keyspace.absolute(keys.grace(service)), deadline=_soon()).kvs

@@ -104,7 +104,7 @@ class ServiceRunner:
             while not self._rest(worker, rest):
                 rest = self._turn(worker)
         except StoreClosed:
-            pass
+            log.info("service %s ends: the store was closed", worker.service.name)
         except Exception:
             log.exception("service %s ended in an unforeseen way", worker.service.name)
             raise
