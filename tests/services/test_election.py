@@ -225,6 +225,7 @@ def test_a_stopped_leader_commits_nothing_when_it_wakes_up(
         stdin.flush()
         assert stdout.readline() == "done\n"
         os.kill(process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)  # its other threads go on for a moment
         stdin.write("late\n")
         stdin.flush()
         assert lead.try_acquire(SECONDS)
