@@ -146,22 +146,26 @@ class ShardOwner(_message.Message):
     def __init__(self, node_id: _Optional[int] = ..., status: _Optional[str] = ..., source: _Optional[int] = ..., attempt: _Optional[int] = ..., since: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ContinuousQuery(_message.Message):
-    __slots__ = ("name", "query")
+    __slots__ = ("name", "query", "place")
     NAME_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
     name: bytes
     query: bytes
-    def __init__(self, name: _Optional[bytes] = ..., query: _Optional[bytes] = ...) -> None: ...
+    place: int
+    def __init__(self, name: _Optional[bytes] = ..., query: _Optional[bytes] = ..., place: _Optional[int] = ...) -> None: ...
 
 class Subscription(_message.Message):
-    __slots__ = ("name", "mode", "destinations")
+    __slots__ = ("name", "mode", "destinations", "place")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     DESTINATIONS_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
     name: bytes
     mode: str
     destinations: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[bytes] = ..., mode: _Optional[str] = ..., destinations: _Optional[_Iterable[str]] = ...) -> None: ...
+    place: int
+    def __init__(self, name: _Optional[bytes] = ..., mode: _Optional[str] = ..., destinations: _Optional[_Iterable[str]] = ..., place: _Optional[int] = ...) -> None: ...
 
 class Grant(_message.Message):
     __slots__ = ("privilege",)
@@ -293,6 +297,73 @@ class Move(_message.Message):
     source: int
     size: int
     def __init__(self, shard_id: _Optional[int] = ..., from_node: _Optional[int] = ..., to_node: _Optional[int] = ..., source: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...
+
+class Import(_message.Message):
+    __slots__ = ("id", "state", "digest", "source", "author", "started_at", "changed_at", "first_database", "databases", "first_policy", "policies", "first_user", "users", "groups", "records", "nodes", "new_nodes", "first_group", "first_shard", "planned_at")
+    class NodesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_DATABASE_FIELD_NUMBER: _ClassVar[int]
+    DATABASES_FIELD_NUMBER: _ClassVar[int]
+    FIRST_POLICY_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
+    FIRST_USER_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    NEW_NODES_FIELD_NUMBER: _ClassVar[int]
+    FIRST_GROUP_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SHARD_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    state: str
+    digest: bytes
+    source: str
+    author: str
+    started_at: int
+    changed_at: int
+    first_database: int
+    databases: int
+    first_policy: int
+    policies: int
+    first_user: int
+    users: int
+    groups: int
+    records: int
+    nodes: _containers.ScalarMap[int, int]
+    new_nodes: _containers.RepeatedScalarFieldContainer[int]
+    first_group: int
+    first_shard: int
+    planned_at: int
+    def __init__(self, id: _Optional[int] = ..., state: _Optional[str] = ..., digest: _Optional[bytes] = ..., source: _Optional[str] = ..., author: _Optional[str] = ..., started_at: _Optional[int] = ..., changed_at: _Optional[int] = ..., first_database: _Optional[int] = ..., databases: _Optional[int] = ..., first_policy: _Optional[int] = ..., policies: _Optional[int] = ..., first_user: _Optional[int] = ..., users: _Optional[int] = ..., groups: _Optional[int] = ..., records: _Optional[int] = ..., nodes: _Optional[_Mapping[int, int]] = ..., new_nodes: _Optional[_Iterable[int]] = ..., first_group: _Optional[int] = ..., first_shard: _Optional[int] = ..., planned_at: _Optional[int] = ...) -> None: ...
+
+class IdRuns(_message.Message):
+    __slots__ = ("runs",)
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[IdRun]
+    def __init__(self, runs: _Optional[_Iterable[_Union[IdRun, _Mapping]]] = ...) -> None: ...
+
+class IdRun(_message.Message):
+    __slots__ = ("theirs", "ours", "count")
+    THEIRS_FIELD_NUMBER: _ClassVar[int]
+    OURS_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    theirs: int
+    ours: int
+    count: int
+    def __init__(self, theirs: _Optional[int] = ..., ours: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
 
 class LedgerEntry(_message.Message):
     __slots__ = ("operation_id", "void", "command", "fingerprint", "summary", "result", "actor", "time", "touched", "touched_count", "lasting")
