@@ -24,6 +24,7 @@
     │   ├── QueryNotFound
     │   ├── SubscriptionNotFound
     │   ├── PlanNotFound
+    │   ├── ImportNotFound
     │   └── UserNotFound
     ├── Refused                             a rule forbids it in the present picture
     │   ├── AlreadyExists
@@ -48,6 +49,7 @@
     │   │   ├── NodeRemoved
     │   │   └── NodeAlreadyRunning
     │   ├── PlanConflict
+    │   ├── ImportConflict                  another import is under way, or what it brings is there already
     │   ├── MoveBlocked
     │   ├── HistoryCompacted
     │   ├── CommandTooLarge
@@ -182,6 +184,7 @@ class QueryNotFound(NotFound): ...
 class SubscriptionNotFound(NotFound): ...
 class UserNotFound(NotFound): ...
 class PlanNotFound(NotFound): ...
+class ImportNotFound(NotFound): ...
 
 
 class Refused(EtcdMetaError):
@@ -253,6 +256,7 @@ class NodeAlreadyRunning(NodeIdentityRefused):
     """Another live process has this node's identity."""
 
 
+class ImportConflict(Refused): ...
 class PlanConflict(Refused):
     """The plan is in a state that does not allow it, or another plan moves the same owners."""
 

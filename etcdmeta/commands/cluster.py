@@ -62,5 +62,5 @@ def found_cluster(builder: PlanBuilder, snapshot: Snapshot, cluster_id: int, epo
 def _all_records(snapshot: Snapshot) -> tuple[Sized, ...]:
     t = snapshot.tables
     names = (t.database_names, t.user_names, t.host_names, t.identity_names)
-    plans = (t.plans, t.plan_moves)
+    plans = (t.plans, t.plan_moves, t.imports)
     return (*names, *plans, t.nodes, t.users, t.databases, t.groups, t.liveness, t.progress, t.others, t.unreadable)

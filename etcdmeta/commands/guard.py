@@ -11,7 +11,7 @@ from etcdmeta.model.entities import Cluster
 from etcdmeta.records import keys
 from etcdmeta.records.encoding import encode, encode_id_counter
 
-KINDS = ("database", "policy", "group", "shard", "node", "user", "plan")
+KINDS = ("database", "policy", "group", "shard", "node", "user", "plan", "import")
 """Kinds of ids; each has a counter under ``ids/``."""
 
 

@@ -19,6 +19,7 @@ from etcdmeta.influxdb.arriving import Arrival, arrive
 from etcdmeta.influxdb.data import Data
 from etcdmeta.influxdb.dialects import Dialect, Loss, for_dialect, likely_dialects, what_is_lost
 from etcdmeta.influxdb.errors import DialectCannotHold, InfluxDataInvalid, InfluxDataTooLarge, SourceUnreadable
+from etcdmeta.influxdb.handing_on import hand_on
 from etcdmeta.influxdb.leaving import Counters, Departure, depart
 from etcdmeta.influxdb.oddities import RULES, Oddity, Rule, Treatment
 from etcdmeta.influxdb.reading import decode, encoding_notes
@@ -50,6 +51,7 @@ __all__ = [
     "encode_as_is",
     "encoding_notes",
     "for_dialect",
+    "hand_on",
     "likely_dialects",
     "what_is_lost",
 ]

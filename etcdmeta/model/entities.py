@@ -119,21 +119,29 @@ class RetentionPolicy(Record):
 
 
 class ContinuousQuery(Record):
-    """A query that the database runs by itself, at intervals; its text is not interpreted here."""
+    """A query that the database runs by itself, at intervals; its text is not interpreted here.
+
+    ``place``: among those that one transaction made, so that an import keeps their order; 0: made by itself.
+    """
 
     database_id: Id
     name: str
     query: str
+    place: int = 0
 
 
 class Subscription(Record):
-    """Where the points written into a policy are sent as well: to ANY or ALL of the destinations (URLs)."""
+    """Where the points written into a policy are sent as well: to ANY or ALL of the destinations (URLs).
+
+    ``place``: as of a query.
+    """
 
     database_id: Id
     policy_id: Id
     name: str
     mode: SubscriptionMode | str
     destinations: tuple[str, ...]
+    place: int = 0
 
 
 class ShardOwner(Frozen):

@@ -21,6 +21,7 @@ from etcdmeta.errors import (
 )
 from etcdmeta.model.decoded import DecodedCache
 from etcdmeta.model.entities import Cluster, Liveness, Node, Progress, Shard, ShardGroup, ShardOwner, User
+from etcdmeta.model.imports import ImportQueries
 from etcdmeta.model.owners import NodeState, Privilege
 from etcdmeta.model.planqueries import PlanQueries
 from etcdmeta.model.tables import Decoder, GenerationMark, PlacedRow, Row, Tables
@@ -34,7 +35,7 @@ class Position(NamedTuple):
     revision: int
 
 
-class Snapshot(PlanQueries):
+class Snapshot(PlanQueries, ImportQueries):
     """See the module. Made by `etcdmeta.replica.apply`; ``restores`` counts the restores of etcd that this process
     saw and nobody has accepted yet, and is part of the epoch: positions from before do not compare."""
 

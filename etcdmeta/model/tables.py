@@ -26,6 +26,7 @@ from etcdmeta.model.entities import (
     Subscription,
     User,
 )
+from etcdmeta.model.imports import Import
 from etcdmeta.model.moveplans import Move, MovePlan
 from etcdmeta.model.overlay import OverlayMap
 from etcdmeta.model.owners import Status
@@ -58,6 +59,7 @@ class Decoder(Protocol):
     def subscription(self, row: Row, database_id: int, policy_id: int) -> Subscription: ...
     def group(self, row: PlacedRow) -> ShardGroup: ...
     def plan(self, row: Row) -> MovePlan: ...
+    def imported(self, row: Row) -> Import: ...
     def moves(self, row: Row) -> tuple[Move, ...]: ...
     def liveness(self, row: Row, node_id: int) -> Liveness: ...
     def progress(self, row: PlacedRow, shard_id: int, node_id: int) -> Progress: ...
@@ -163,6 +165,7 @@ class Tables:
         "groups",
         "host_names",
         "identity_names",
+        "imports",
         "liveness",
         "nodes",
         "others",
@@ -189,6 +192,7 @@ class Tables:
         self.shards: OverlayMap[int, int] = OverlayMap.from_dict({})
         self.plans: OverlayMap[int, Row] = OverlayMap.from_dict({})
         self.plan_moves: OverlayMap[tuple[int, int], Row] = OverlayMap.from_dict({})
+        self.imports: OverlayMap[int, Row] = OverlayMap.from_dict({})
         self.liveness: OverlayMap[int, Row] = OverlayMap.from_dict({})
         self.progress: OverlayMap[tuple[int, int], PlacedRow] = OverlayMap.from_dict({})
         self.others: OverlayMap[bytes, Row] = OverlayMap.from_dict({})
@@ -210,6 +214,7 @@ class Tables:
         new.shards = self.shards
         new.plans = self.plans
         new.plan_moves = self.plan_moves
+        new.imports = self.imports
         new.liveness = self.liveness
         new.progress = self.progress
         new.others = self.others

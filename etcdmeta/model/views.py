@@ -108,7 +108,7 @@ class DatabaseView:
     def queries(self) -> tuple[ContinuousQuery, ...]:
         """In order of creation."""
         found = [self._query(name, row) for name, row in self._table.queries.items()]
-        return tuple(sorted(found, key=lambda query: (query.create_revision, query.name)))
+        return tuple(sorted(found, key=lambda query: (query.create_revision, query.place, query.name)))
 
     def query(self, name: str) -> ContinuousQuery:
         """Raises `QueryNotFound`, `RecordUnreadable`."""
@@ -252,7 +252,7 @@ class PolicyView:
     def subscriptions(self) -> tuple[Subscription, ...]:
         """In order of creation."""
         found = [self._subscription(row) for row in self._table.subscriptions.values()]
-        return tuple(sorted(found, key=lambda sub: (sub.create_revision, sub.name)))
+        return tuple(sorted(found, key=lambda sub: (sub.create_revision, sub.place, sub.name)))
 
     def subscription(self, name: str) -> Subscription:
         """Raises `SubscriptionNotFound`, `RecordUnreadable`."""

@@ -24,6 +24,7 @@ from etcdmeta.model.entities import (
     Subscription,
     User,
 )
+from etcdmeta.model.imports import Import, ImportState
 from etcdmeta.model.moveplans import Move, MovePlan, PlanKind, PlanLimits, PlanState
 from etcdmeta.model.names import from_bytes
 from etcdmeta.model.owners import NodeState, OwnerStatus, Privilege, SubscriptionMode
@@ -37,6 +38,7 @@ _STATUSES: dict[str, OwnerStatus | str] = {"": OwnerStatus.ACTIVE, **{s.value: s
 _STATES: dict[str, NodeState | str] = {"": NodeState.JOINED, **{s.value: s for s in NodeState}}
 _PLAN_KINDS: dict[str, PlanKind | str] = {k.value: k for k in PlanKind}
 _PLAN_STATES: dict[str, PlanState | str] = {s.value: s for s in PlanState}
+_IMPORT_STATES: dict[str, ImportState | str] = {s.value: s for s in ImportState}
 _MODES: dict[str, SubscriptionMode | str] = {m.value: m for m in SubscriptionMode}
 _PRIVILEGES: dict[str, Privilege | str] = {p.value: p for p in Privilege}
 
@@ -109,6 +111,7 @@ _MESSAGES: dict[Kind, type[Message]] = {
     Kind.GROUP: pb.ShardGroup,
     Kind.PLAN: pb.Plan,
     Kind.PLAN_MOVES: pb.Moves,
+    Kind.IMPORT: pb.Import,
     Kind.LIVENESS: pb.Liveness,
     Kind.PROGRESS: pb.Progress,
 }
@@ -190,6 +193,7 @@ class RecordDecoder:
             database_id=database_id,
             name=from_bytes(m.name),
             query=from_bytes(m.query),
+            place=m.place,
         )
 
     def grant(self, row: Row, database_id: int, user_id: int) -> Grant:
@@ -210,6 +214,7 @@ class RecordDecoder:
             name=from_bytes(m.name),
             mode=_MODES.get(m.mode, m.mode),
             destinations=tuple(m.destinations),
+            place=m.place,
         )
 
     def group(self, row: PlacedRow) -> ShardGroup:
@@ -288,6 +293,34 @@ class RecordDecoder:
             undoes=m.undoes,
             undone_by=m.undone_by,
             note=m.note,
+        )
+
+    def imported(self, row: Row) -> Import:
+        m = pb.Import.FromString(row[0])
+        return Import(
+            **_counters(row),
+            id=m.id,
+            state=_IMPORT_STATES.get(m.state, m.state),
+            digest=m.digest,
+            source=m.source,
+            author=m.author,
+            started_at=m.started_at,
+            changed_at=m.changed_at,
+            planned_at=m.planned_at,
+            first_database=m.first_database,
+            databases=m.databases,
+            first_policy=m.first_policy,
+            policies=m.policies,
+            first_user=m.first_user,
+            users=m.users,
+            first_group=m.first_group,
+            first_shard=m.first_shard,
+            groups=m.groups,
+            records=m.records,
+            nodes=dict(sorted(m.nodes.items())),
+            new_nodes=tuple(m.new_nodes),
+            raised=dict(sorted(m.raised.items())),
+            shown=m.shown,
         )
 
     def moves(self, row: Row) -> tuple[Move, ...]:

@@ -24,6 +24,7 @@ from etcdmeta.model.entities import (
     Subscription,
     User,
 )
+from etcdmeta.model.imports import Import
 from etcdmeta.model.moveplans import Move, MovePlan
 from etcdmeta.model.names import to_bytes
 from etcdmeta.model.owners import NodeState, OwnerStatus
@@ -79,12 +80,13 @@ def _fill_policy(m: Any, p: Any) -> None:
 
 
 def _fill_query(m: Any, q: Any) -> None:
-    m.name, m.query = to_bytes(q.name), to_bytes(q.query)
+    m.name, m.query, m.place = to_bytes(q.name), to_bytes(q.query), q.place
 
 
 def _fill_subscription(m: Any, s: Any) -> None:
     m.name, m.mode = to_bytes(s.name), str(s.mode)
     m.destinations[:] = s.destinations
+    m.place = s.place
 
 
 def _fill_grant(m: Any, g: Any) -> None:
@@ -125,6 +127,21 @@ def _fill_plan(m: Any, p: Any) -> None:
         getattr(m, name).clear()
         getattr(m, name).update(getattr(p, name))
     m.undoes, m.undone_by = p.undoes, p.undone_by
+
+
+def _fill_import(m: Any, i: Any) -> None:
+    m.id, m.state, m.digest, m.source, m.author = i.id, str(i.state), i.digest, i.source, i.author
+    m.started_at, m.changed_at, m.planned_at = i.started_at, i.changed_at, i.planned_at
+    m.first_database, m.databases = i.first_database, i.databases
+    m.first_policy, m.policies = i.first_policy, i.policies
+    m.first_user, m.users = i.first_user, i.users
+    m.first_group, m.first_shard, m.groups, m.records = i.first_group, i.first_shard, i.groups, i.records
+    m.nodes.clear()
+    m.nodes.update(i.nodes)
+    m.new_nodes[:] = i.new_nodes
+    m.raised.clear()
+    m.raised.update(i.raised)
+    m.shown = i.shown
 
 
 def _fill_group(m: Any, g: Any) -> None:
@@ -168,6 +185,7 @@ _ENCODERS: dict[type[Record], tuple[Any, Callable[[Any, Any], None]]] = {
     Liveness: (pb.Liveness, _fill_liveness),
     Progress: (pb.Progress, _fill_progress),
     MovePlan: (pb.Plan, _fill_plan),
+    Import: (pb.Import, _fill_import),
 }
 
 

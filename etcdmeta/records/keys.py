@@ -158,6 +158,24 @@ def plan_moves_span(plan_id: int) -> tuple[bytes, bytes]:
     return b"state/plan/%016x/" % plan_id, b"state/plan/%016x0" % plan_id
 
 
+IMPORTS_SPAN = (b"state/import/", b"state/import0")
+"""All imports."""
+
+
+def import_(import_id: int) -> bytes:
+    return b"state/import/%016x" % import_id
+
+
+def import_map(import_id: int, kind: str, page: int) -> bytes:
+    """Which ids became which; beside ``state/``, since no cache needs it."""
+    return b"import/%016x/map/%b/%08x" % (import_id, kind.encode(), page)
+
+
+def import_maps_span(import_id: int) -> tuple[bytes, bytes]:
+    """All pages of an import's map."""
+    return b"import/%016x/" % import_id, b"import/%016x0" % import_id
+
+
 def ledger(operation_id: str, attempt: int = 0) -> bytes:
     """``attempt`` > 0: a new try after an attempt that was settled as void."""
     return f"ledger/{operation_id}/{attempt}".encode() if attempt else f"ledger/{operation_id}".encode()
@@ -208,6 +226,7 @@ class Kind(StrEnum):
     GROUP = "group"
     PLAN = "plan"
     PLAN_MOVES = "moves"
+    IMPORT = "import"
     LIVENESS = "liveness"
     PROGRESS = "progress"
     OTHER = "other"
@@ -250,6 +269,8 @@ def locate(key: bytes) -> Place:
                 return Kind.PLAN, (_number(i),)
             case [b"state", b"plan", i, b"moves", n]:
                 return Kind.PLAN_MOVES, (_number(i), _number(n))
+            case [b"state", b"import", i]:
+                return Kind.IMPORT, (_number(i),)
             case [b"state", b"user", u]:
                 return Kind.USER, (_number(u),)
             case [b"state", b"name", b"db", name]:
@@ -311,6 +332,7 @@ _RENDERERS: dict[Kind, Callable[..., bytes]] = {
     Kind.GROUP: group,
     Kind.PLAN: plan,
     Kind.PLAN_MOVES: plan_moves,
+    Kind.IMPORT: import_,
     Kind.LIVENESS: live,
     Kind.PROGRESS: progress,
 }

@@ -125,6 +125,7 @@ _DECODERS: dict[Kind, Callable[[Snapshot, Any, Any], Record]] = {
     Kind.SUBSCRIPTION: lambda s, row, w: s.decoder.subscription(row, w[0], w[1]),
     Kind.GROUP: lambda s, row, _: s.decoder.group(row),
     Kind.PLAN: lambda s, row, _: s.decoder.plan(row),
+    Kind.IMPORT: lambda s, row, _: s.decoder.imported(row),
     Kind.LIVENESS: lambda s, row, w: s.decoder.liveness(row, w[0]),
     Kind.PROGRESS: lambda s, row, w: s.decoder.progress(row, w[2], w[3]),
 }
@@ -152,8 +153,8 @@ def name_of(place: Place, snapshot: Snapshot) -> str:
             return _user(snapshot, u)
         case (Kind.NODE | Kind.LIVENESS), (int(n),):
             return _node(snapshot, n)
-        case Kind.PLAN, (i,):
-            return f"plan {i}"
+        case (Kind.PLAN | Kind.IMPORT), (i,):
+            return f"{kind} {i}"
         case Kind.PROGRESS, (_, _, s, int(n)):
             return f"shard {s} on {_node(snapshot, n)}"
         case _:

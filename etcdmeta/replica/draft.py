@@ -29,6 +29,7 @@ FLAT: dict[Kind, str] = {
     Kind.NODE: "nodes",
     Kind.USER: "users",
     Kind.PLAN: "plans",
+    Kind.IMPORT: "imports",
     Kind.LIVENESS: "liveness",
 }
 # Kinds that live in one dict of a DatabaseTable, keyed by the place's second part.

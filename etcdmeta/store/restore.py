@@ -27,6 +27,7 @@ def highest_ids(*snapshots: Snapshot) -> dict[str, int]:
             "node": tables.nodes.keys(),
             "user": tables.users.keys(),
             "plan": tables.plans.keys(),
+            "import": tables.imports.keys(),
         }
         for kind, ids in in_use.items():
             highest[kind] = max(highest[kind], max(ids, default=0))

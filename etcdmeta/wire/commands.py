@@ -28,6 +28,9 @@ from etcdmeta.commands.expiry import ExpireShardGroups
 from etcdmeta.commands.group import CreateShardGroup, DeleteShardGroup
 from etcdmeta.commands.group_upkeep import PrecreateShardGroups, PruneShardGroups, TruncateShardGroups
 from etcdmeta.commands.guard import AcceptRestore, RaiseLedgerFloor, SetReadOnly
+from etcdmeta.commands.importing.aborting import AbortImport
+from etcdmeta.commands.importing.beginning import BeginImport
+from etcdmeta.commands.importing.loading import LoadImport, PublishImport
 from etcdmeta.commands.joining import JoinNode
 from etcdmeta.commands.labelling import LabelNode
 from etcdmeta.commands.moveplan import AbortPlan, AddPlanMoves, CreatePlan, FinishPlan, NotePlan, PausePlan, StartPlan
@@ -47,6 +50,7 @@ from etcdmeta.model.times import parse_time
 from etcdmeta.wire.pb import agent_pb2 as pb
 
 _ALL: Final[tuple[type[Command], ...]] = (
+    AbortImport,
     AbortPlan,
     AcceptRestore,
     AddNode,
@@ -54,6 +58,7 @@ _ALL: Final[tuple[type[Command], ...]] = (
     AdvanceMove,
     AlterPolicy,
     BeginCopy,
+    BeginImport,
     BeginNodeRemoval,
     CancelCopy,
     CreateContinuousQuery,
@@ -79,10 +84,12 @@ _ALL: Final[tuple[type[Command], ...]] = (
     InitCluster,
     JoinNode,
     LabelNode,
+    LoadImport,
     NotePlan,
     PausePlan,
     PrecreateShardGroups,
     PruneShardGroups,
+    PublishImport,
     RaiseLedgerFloor,
     RemoveOwner,
     RevokePrivilege,
@@ -100,7 +107,7 @@ _ALL: Final[tuple[type[Command], ...]] = (
 COMMANDS: Final[Mapping[str, type[Command]]] = {command.NAME: command for command in _ALL}
 """Every command by the name that the ledger and the wire give it."""
 
-TIMES: Final = frozenset({"as_of", "at", "deleted_before", "now", "until"})
+TIMES: Final = frozenset({"as_of", "at", "deleted_before", "now", "planned_at", "until"})
 """The int fields that are points in time, in nanoseconds since 1970; the others are counts and ids."""
 
 _EXACT: Final = 2**53

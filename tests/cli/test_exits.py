@@ -30,6 +30,7 @@ CODES = {
     "TooManyStreams": 5, "TooManyRequests": 5,
     "AccessRefused": 6, "Unauthenticated": 6, "PermissionDenied": 6,
     "CopyCancelled": 4, "HistoryCompacted": 4, "MoveBlocked": 4, "PlanConflict": 4, "PlanNotFound": 3,
+    "ImportConflict": 4, "ImportNotFound": 3,
     "SchemaTooNew": 7, "OutcomeUnknown": 9, "WaitTimedOut": 124,
     "StoreClosed": 1, "ForkedProcess": 1, "Defect": 1,
 }  # fmt: skip

@@ -299,7 +299,7 @@ class Move(_message.Message):
     def __init__(self, shard_id: _Optional[int] = ..., from_node: _Optional[int] = ..., to_node: _Optional[int] = ..., source: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...
 
 class Import(_message.Message):
-    __slots__ = ("id", "state", "digest", "source", "author", "started_at", "changed_at", "first_database", "databases", "first_policy", "policies", "first_user", "users", "groups", "records", "nodes", "new_nodes", "first_group", "first_shard", "planned_at")
+    __slots__ = ("id", "state", "digest", "source", "author", "started_at", "changed_at", "first_database", "databases", "first_policy", "policies", "first_user", "users", "groups", "records", "nodes", "new_nodes", "first_group", "first_shard", "planned_at", "raised", "shown")
     class NodesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -307,6 +307,13 @@ class Import(_message.Message):
         key: int
         value: int
         def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    class RaisedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -327,6 +334,8 @@ class Import(_message.Message):
     FIRST_GROUP_FIELD_NUMBER: _ClassVar[int]
     FIRST_SHARD_FIELD_NUMBER: _ClassVar[int]
     PLANNED_AT_FIELD_NUMBER: _ClassVar[int]
+    RAISED_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_FIELD_NUMBER: _ClassVar[int]
     id: int
     state: str
     digest: bytes
@@ -347,13 +356,29 @@ class Import(_message.Message):
     first_group: int
     first_shard: int
     planned_at: int
-    def __init__(self, id: _Optional[int] = ..., state: _Optional[str] = ..., digest: _Optional[bytes] = ..., source: _Optional[str] = ..., author: _Optional[str] = ..., started_at: _Optional[int] = ..., changed_at: _Optional[int] = ..., first_database: _Optional[int] = ..., databases: _Optional[int] = ..., first_policy: _Optional[int] = ..., policies: _Optional[int] = ..., first_user: _Optional[int] = ..., users: _Optional[int] = ..., groups: _Optional[int] = ..., records: _Optional[int] = ..., nodes: _Optional[_Mapping[int, int]] = ..., new_nodes: _Optional[_Iterable[int]] = ..., first_group: _Optional[int] = ..., first_shard: _Optional[int] = ..., planned_at: _Optional[int] = ...) -> None: ...
+    raised: _containers.ScalarMap[str, int]
+    shown: bool
+    def __init__(self, id: _Optional[int] = ..., state: _Optional[str] = ..., digest: _Optional[bytes] = ..., source: _Optional[str] = ..., author: _Optional[str] = ..., started_at: _Optional[int] = ..., changed_at: _Optional[int] = ..., first_database: _Optional[int] = ..., databases: _Optional[int] = ..., first_policy: _Optional[int] = ..., policies: _Optional[int] = ..., first_user: _Optional[int] = ..., users: _Optional[int] = ..., groups: _Optional[int] = ..., records: _Optional[int] = ..., nodes: _Optional[_Mapping[int, int]] = ..., new_nodes: _Optional[_Iterable[int]] = ..., first_group: _Optional[int] = ..., first_shard: _Optional[int] = ..., planned_at: _Optional[int] = ..., raised: _Optional[_Mapping[str, int]] = ..., shown: bool = ...) -> None: ...
 
 class IdRuns(_message.Message):
     __slots__ = ("runs",)
     RUNS_FIELD_NUMBER: _ClassVar[int]
     runs: _containers.RepeatedCompositeFieldContainer[IdRun]
     def __init__(self, runs: _Optional[_Iterable[_Union[IdRun, _Mapping]]] = ...) -> None: ...
+
+class Records(_message.Message):
+    __slots__ = ("records",)
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[Record]
+    def __init__(self, records: _Optional[_Iterable[_Union[Record, _Mapping]]] = ...) -> None: ...
+
+class Record(_message.Message):
+    __slots__ = ("key", "value")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    key: bytes
+    value: bytes
+    def __init__(self, key: _Optional[bytes] = ..., value: _Optional[bytes] = ...) -> None: ...
 
 class IdRun(_message.Message):
     __slots__ = ("theirs", "ours", "count")

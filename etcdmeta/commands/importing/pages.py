@@ -1,0 +1,111 @@
+"""The pages that an import's commands carry, and what may stand on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from etcdmeta.commands.importing.shipment import Pair
+from etcdmeta.commands.plan import PlanBuilder
+from etcdmeta.errors import InvalidInput
+from etcdmeta.model.imports import Import
+from etcdmeta.records import keys
+from etcdmeta.records.decoding import check, parse
+from etcdmeta.records.keys import Kind
+from etcdmeta.records.pb import records_pb2 as pb
+
+BELOW: Final = frozenset(
+    {Kind.POLICY_NAME, Kind.POLICY, Kind.QUERY, Kind.GRANT, Kind.SUBSCRIPTION, Kind.GROUP}
+)
+"""What nobody sees before its database."""
+ROOTS: Final = frozenset(
+    {Kind.NODE, Kind.HOST_NAME, Kind.USER, Kind.USER_NAME, Kind.DATABASE, Kind.DATABASE_NAME}
+)
+_MAPS: Final = b"import/"
+
+
+def to_page(pairs: Iterable[Pair]) -> bytes:
+    """A serialized ``etcdmeta.v1.Records``."""
+    page = pb.Records()
+    for key, value in pairs:
+        page.records.add(key=key, value=value)
+    return page.SerializeToString()
+
+
+def of_page(value: bytes) -> list[Pair]:
+    """Raises `InvalidInput`."""
+    try:
+        return [(record.key, record.value) for record in parse(pb.Records, value).records]
+    except ValueError:
+        raise InvalidInput("this is no page of an import", rule="a serialized etcdmeta.v1.Records") from None
+
+
+def put_below(builder: PlanBuilder, record: Import, pairs: Iterable[Pair]) -> None:
+    """Puts what belongs below the import's own databases, or to its map. Raises `InvalidInput` for all else."""
+    maps, maps_end = keys.import_maps_span(record.id)
+    for key, value in pairs:
+        if key.startswith(_MAPS):
+            if not maps <= key < maps_end:
+                raise _stranger(key, record)
+        else:
+            kind, where = keys.locate(key)
+            if kind not in BELOW or not record.holds_database(int(where[0])):
+                raise _stranger(key, record)
+            _check(kind, key, value)
+        builder.put(key, value)
+
+
+def put_roots(builder: PlanBuilder, record: Import, pairs: Iterable[Pair]) -> None:
+    """Puts roots that are not there yet. Raises `InvalidInput` for what is no root of this import."""
+    for key, value in pairs:
+        kind, where = keys.locate(key)
+        ids = {
+            Kind.NODE: lambda n: n in record.new_nodes,
+            Kind.USER: record.holds_user,
+            Kind.DATABASE: record.holds_database,
+        }
+        if kind not in ROOTS or (kind in ids and not ids[kind](int(where[0]))):
+            raise _stranger(key, record)
+        _check(kind, key, value)
+        if kind not in ids and not _is_own_name(kind, value, record):
+            raise _stranger(key, record)
+        builder.require_absent(key).put(key, value)
+
+
+def put_secrets(builder: PlanBuilder, record: Import, pairs: Iterable[Pair]) -> None:
+    """Raises `InvalidInput` for what is no secret of this import's users."""
+    wanted = {keys.secret(record.first_user + number) for number in range(record.users)}
+    for key, value in pairs:
+        if key not in wanted:
+            raise _stranger(key, record)
+        builder.put(key, value)
+
+
+def _is_own_name(kind: Kind, value: bytes, record: Import) -> bool:
+    named = pb.NameRef.FromString(value).id
+    match kind:
+        case Kind.HOST_NAME:
+            return named in record.new_nodes
+        case Kind.USER_NAME:
+            return record.holds_user(named)
+        case _:
+            return record.holds_database(named)
+
+
+def _check(kind: Kind, key: bytes, value: bytes) -> None:
+    try:
+        check(kind, value)
+    except ValueError as error:
+        raise InvalidInput(f"{_text(key)} cannot hold that: {error}", value=_text(key)) from None
+
+
+def _stranger(key: bytes, record: Import) -> InvalidInput:
+    return InvalidInput(
+        f"{_text(key)} is not for import {record.id} to write",
+        value=_text(key),
+        rule="an import writes below its own databases, and its own nodes, users and databases",
+    )
+
+
+def _text(key: bytes) -> str:
+    return key.decode("ascii", "backslashreplace")

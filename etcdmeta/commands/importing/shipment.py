@@ -1,0 +1,178 @@
+"""What an import writes: every record, in the same order and on the same pages whenever it is asked.
+
+First everything below databases, and the map of ids: nobody sees it, since records without their root are in no picture
+(law 2). Then the roots: nodes, users, databases. Whoever resumes an import makes the same shipment from the same source
+and the import's stored record, so that what is written already need not be written down anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+from etcdmeta.commands.importing.idmap import IdMap
+from etcdmeta.commands.importing.incoming import (
+    Incoming,
+    IncomingDatabase,
+    IncomingGroup,
+    IncomingNode,
+    IncomingPolicy,
+    IncomingUser,
+)
+from etcdmeta.model.imports import Import
+from etcdmeta.model.names import to_bytes
+from etcdmeta.model.owners import NodeState
+from etcdmeta.records import keys
+from etcdmeta.records.encoding import encode_name_ref, encode_secret
+from etcdmeta.records.pb import records_pb2 as pb
+
+PAGE_RECORDS: Final = 96
+"""Of the 100 operations that a transaction may have (law 5); the rest is for the import's own record."""
+PAGE_BYTES: Final = 700_000
+
+Pair = tuple[bytes, bytes]
+"""A key, relative to the cluster's prefix, and its value."""
+
+
+class Page(NamedTuple):
+    """What one transaction puts. ``secrets``: password hashes, which no log may hold."""
+
+    records: tuple[Pair, ...]
+    secrets: tuple[Pair, ...] = ()
+
+
+class Shipment:
+    """See the module. ``record`` is the import as it is stored, which says under which ids."""
+
+    def __init__(self, incoming: Incoming, record: Import) -> None:
+        self.incoming = incoming
+        self.record = record
+        every = [group for database in incoming.databases for policy in database.policies for group in policy.groups]
+        self.groups = IdMap((group.id for group in every), record.first_group)
+        self.shards = IdMap((shard.id for group in every for shard in group.shards), record.first_shard)
+        counts = (len(database.policies) for database in incoming.databases)
+        self._first_policies = [record.first_policy, *accumulate(counts, initial=record.first_policy)][1:]
+
+    def hidden(self) -> Iterator[Page]:
+        """Everything that nobody sees yet."""
+        records: list[Pair] = []
+        size = 0
+        for key, value in self._below():
+            more = len(key) + len(value)
+            if len(records) == PAGE_RECORDS or (records and size + more > PAGE_BYTES):
+                yield Page(tuple(records))
+                records, size = [], 0
+            records.append((key, value))
+            size += more
+        if records:
+            yield Page(tuple(records))
+
+    def roots(self) -> Iterator[Page]:
+        """What makes it visible, in the order in which it may become so: who owns, who may, and what there is."""
+        yield from _paged(self._roots())
+
+    def _below(self) -> Iterator[Pair]:
+        for kind, ids in (("group", self.groups), ("shard", self.shards)):
+            for number, page in enumerate(ids.pages()):
+                yield keys.import_map(self.record.id, kind, number), page
+        for place, database in enumerate(self.incoming.databases):
+            yield from self._below_database(self.record.first_database + place, place, database)
+
+    def _below_database(self, database_id: int, place: int, database: IncomingDatabase) -> Iterator[Pair]:
+        for number, (name, text) in enumerate(database.queries, 1):
+            query = pb.ContinuousQuery(name=to_bytes(name), query=to_bytes(text), place=number)
+            yield keys.query(database_id, name), query.SerializeToString()
+        for number, user in enumerate(self.incoming.users):
+            for of_database, privilege in user.grants:
+                if of_database == place:
+                    key = keys.grant(database_id, self.record.first_user + number)
+                    yield key, pb.Grant(privilege=privilege).SerializeToString()
+        for number, policy in enumerate(database.policies):
+            yield from self._below_policy(database_id, self._first_policies[place] + number, policy)
+
+    def _below_policy(self, database_id: int, policy_id: int, policy: IncomingPolicy) -> Iterator[Pair]:
+        message = pb.RetentionPolicy(
+            id=policy_id,
+            name=to_bytes(policy.name),
+            replicas=policy.replicas,
+            duration=policy.duration,
+            group_duration=policy.group_duration,
+        )
+        yield keys.policy_name(database_id, policy.name), encode_name_ref(policy_id)
+        yield keys.policy_info(database_id, policy_id), message.SerializeToString()
+        for number, (name, mode, destinations) in enumerate(policy.subscriptions, 1):
+            subscription = pb.Subscription(name=to_bytes(name), mode=mode, destinations=destinations, place=number)
+            yield keys.subscription(database_id, policy_id, name), subscription.SerializeToString()
+        for group in policy.groups:
+            group_id = self.groups[group.id]
+            yield keys.group(database_id, policy_id, group.start, group_id), self._group(group, group_id)
+
+    def _group(self, group: IncomingGroup, group_id: int) -> bytes:
+        message = pb.ShardGroup(id=group_id, start=group.start, end=group.end)
+        if group.deleted_at is not None:
+            message.deleted_at = group.deleted_at
+        if group.truncated_at is not None:
+            message.truncated_at = group.truncated_at
+        nodes, shards = self.record.nodes, self.shards
+        for shard in group.shards:
+            into = message.shards.add(id=shards[shard.id], last_attempt=shard.last_attempt)
+            for owner in shard.owners:
+                made = into.owners.add(node_id=nodes[owner.node_id])
+                if owner[1:] != _PLAIN:
+                    made.status, made.attempt, made.reason = owner.status, owner.attempt, owner.reason
+                    made.source = nodes.get(owner.source, 0)
+                    if owner.since is not None:
+                        made.since = owner.since
+        return message.SerializeToString()
+
+    def _roots(self) -> Iterator[Page]:
+        new = set(self.record.new_nodes)
+        for node in self.incoming.nodes:
+            if self.record.nodes[node.id] in new:
+                yield Page(tuple(_node(node, self.record.nodes[node.id])))
+        for number, user in enumerate(self.incoming.users):
+            user_id = self.record.first_user + number
+            name = (keys.user_name(user.name), encode_name_ref(user_id))
+            secret = (keys.secret(user_id), encode_secret(user.hash))
+            yield Page((name, (keys.user(user_id), _user(user, user_id))), (secret,))
+        for place, database in enumerate(self.incoming.databases):
+            database_id = self.record.first_database + place
+            default = database.default_policy
+            default_id = 0 if default is None else self._first_policies[place] + default
+            message = pb.Database(id=database_id, name=to_bytes(database.name), default_policy_id=default_id)
+            name = (keys.database_name(database.name), encode_name_ref(database_id))
+            yield Page((name, (keys.database_info(database_id), message.SerializeToString())))
+
+
+_PLAIN = ("", 0, 0, None, "")
+"""Of an owner but its node: active, and nothing else is said."""
+
+
+def _node(node: IncomingNode, node_id: int) -> Iterator[Pair]:
+    message = pb.Node(id=node_id, host=node.host, state=node.state, labels=dict(node.labels))
+    yield keys.node(node_id), message.SerializeToString(deterministic=True)
+    if node.state != NodeState.REMOVED:
+        yield keys.host_name(node.host), encode_name_ref(node_id)
+
+
+def _user(user: IncomingUser, user_id: int) -> bytes:
+    return pb.User(id=user_id, name=to_bytes(user.name), admin=user.admin).SerializeToString()
+
+
+def _paged(parts: Iterable[Page]) -> Iterator[Page]:
+    """As many parts on a page as fit; none is split: a name and what it stands for come at once."""
+    records: list[Pair] = []
+    secrets: list[Pair] = []
+    size = 0
+    for part in parts:
+        more = sum(len(key) + len(value) for pairs in part for key, value in pairs)
+        count = len(records) + len(secrets) + len(part.records) + len(part.secrets)
+        if records and (count > PAGE_RECORDS or size + more > PAGE_BYTES):
+            yield Page(tuple(records), tuple(secrets))
+            records, secrets, size = [], [], 0
+        records += part.records
+        secrets += part.secrets
+        size += more
+    if records:
+        yield Page(tuple(records), tuple(secrets))

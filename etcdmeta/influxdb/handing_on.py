@@ -1,0 +1,75 @@
+"""`Arrival` → what an import plans from: the same, in the words that our own formats have, too."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from etcdmeta.commands.importing.incoming import (
+    Incoming,
+    IncomingDatabase,
+    IncomingGroup,
+    IncomingNode,
+    IncomingOwner,
+    IncomingPolicy,
+    IncomingShard,
+    IncomingSubscription,
+    IncomingUser,
+)
+from etcdmeta.influxdb.arriving import Arrival, ArrivingDatabase, ArrivingNode, ArrivingPolicy
+from etcdmeta.influxdb.arriving_groups import ArrivingGroup
+from etcdmeta.influxdb.leaving import HTTP_HOST_LABEL
+from etcdmeta.model.owners import NodeState
+
+
+def hand_on(arrival: Arrival) -> Incoming:
+    """Nothing is left out, and nothing is decided any more."""
+    owners: dict[int, IncomingOwner] = {}
+    return Incoming(
+        cluster_id=arrival.cluster_id,
+        generation=arrival.index,
+        nodes=tuple(_node(node) for node in arrival.nodes),
+        databases=tuple(_database(database, owners) for database in arrival.databases),
+        users=tuple(
+            IncomingUser(user.name, user.admin, user.hash, tuple((d, str(p)) for d, p in user.grants))
+            for user in arrival.users
+        ),
+        highest=MappingProxyType(
+            {"node": arrival.highest_node, "group": arrival.highest_group, "shard": arrival.highest_shard}
+        ),
+    )
+
+
+def _node(node: ArrivingNode) -> IncomingNode:
+    labels = {HTTP_HOST_LABEL: node.http_host} if node.http_host else {}
+    return IncomingNode(node.id, node.host, labels, str(NodeState.REMOVED) if node.removed else "")
+
+
+def _database(database: ArrivingDatabase, owners: dict[int, IncomingOwner]) -> IncomingDatabase:
+    names = [policy.name for policy in database.policies]
+    default = None if database.default_policy is None else names.index(database.default_policy)
+    policies = tuple(_policy(policy, owners) for policy in database.policies)
+    return IncomingDatabase(database.name, default, policies, database.queries)
+
+
+def _policy(policy: ArrivingPolicy, owners: dict[int, IncomingOwner]) -> IncomingPolicy:
+    return IncomingPolicy(
+        policy.name,
+        policy.duration,
+        policy.group_duration,
+        policy.replicas,
+        tuple([_group(group, owners) for group in policy.groups]),
+        tuple(IncomingSubscription(s.name, s.mode, s.destinations) for s in policy.subscriptions),
+    )
+
+
+def _group(group: ArrivingGroup, owners: dict[int, IncomingOwner]) -> IncomingGroup:
+    """One object for each node, however many shards it owns: there are 300,000 owners in 100,000 groups."""
+    shards = []
+    for shard_id, node_ids in group.shards:
+        for node_id in node_ids:
+            if node_id not in owners:
+                owners[node_id] = IncomingOwner(node_id)
+        shards.append(IncomingShard(shard_id, tuple([owners[node_id] for node_id in node_ids])))
+    return IncomingGroup(
+        group.id, group.start, group.end, group.deleted_at, group.truncated_at, tuple(shards)
+    )
