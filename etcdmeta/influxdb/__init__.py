@@ -1,4 +1,4 @@
-"""InfluxDB's own encoding of its metadata, read and written. Pure: bytes in, bytes out.
+"""InfluxDB's own encoding of its metadata, read and written. Pure but for `asking`: bytes in, bytes out.
 
 ::
 
