@@ -10,7 +10,9 @@ class Declined(Exception):
     """The person said no; nothing was changed."""
 
 
-def confirm(session: Session, what_goes: str, *, yes: bool) -> None:
+def confirm(
+    session: Session, what_goes: str, *, yes: bool, rule: str = "what takes something away wants consent"
+) -> None:
     """Ask on the terminal whether it may go; ``yes`` answers beforehand.
 
     ``what_goes`` is a sentence without its end, as ``this drops database "metrics": 3 policies, 212 shard groups``.
@@ -21,7 +23,7 @@ def confirm(session: Session, what_goes: str, *, yes: bool) -> None:
     if not session.can_ask:
         raise InvalidInput(
             f"{what_goes}; nobody can be asked, since standard input is not a terminal",
-            rule="what takes something away wants consent",
+            rule=rule,
             remedy="add --yes",
         )
     session.stderr.write(f"{what_goes}.\nGo on? [y/N] ")

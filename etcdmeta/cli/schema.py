@@ -28,6 +28,7 @@ MODULES = (
     "etcdmeta.cli.shard_map",
     "etcdmeta.cli.shard_timeline",
     "etcdmeta.cli.plan_items",
+    "etcdmeta.cli.import_items",
 )
 
 Id = Annotated[int, PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string", "pattern": "^[0-9]+$"})]

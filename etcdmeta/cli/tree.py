@@ -21,6 +21,7 @@ TREE: tuple[Branch, ...] = (
     Branch("check", "etcdmeta.cli.check", "The same for monitoring systems: one line, exit codes 0 to 3."),
     Branch("watch", "etcdmeta.cli.watch", "Print what others change, as it happens."),
     Branch("history", "etcdmeta.cli.history", "Who changed what, when: the ledger."),
+    Branch("import", "etcdmeta.cli.import_", "Take metadata in: InfluxDB's, of any version, or our own."),
     Branch("demo", "etcdmeta.cli.demo", "Play the main job on a real etcd of three members."),
     Branch("cluster", "etcdmeta.cli.cluster", "The cluster itself: make it, ask who it is."),
     Branch("node", "etcdmeta.cli.node", "Database nodes: join, label, drain, replace, remove."),

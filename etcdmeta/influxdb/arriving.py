@@ -103,8 +103,8 @@ def arrive(data: Data, *, now: int, owner: int | None = None) -> Arrival:
     groups = Groups(data, odd, now=now, owner=owner)
     databases = _databases(data, groups, odd)
     users = _users(data, odd)
-    known = {node.id for node in nodes} | ({owner} if owner is not None else set())
-    strangers = sorted(groups.owners.keys() - known)
+    known = {node.id for node in nodes}
+    strangers = sorted(groups.owners.keys() - known - {owner})
     for node_id in strangers:
         rule = Rule.OWNER_IS_NO_NODE if node_id else Rule.ID_ZERO
         odd.add(rule, groups.owners[node_id], f"node {node_id} owns shards and is no node")

@@ -21,13 +21,14 @@ from etcdmeta.influxdb.leaving import HTTP_HOST_LABEL
 from etcdmeta.model.owners import NodeState
 
 
-def hand_on(arrival: Arrival) -> Incoming:
-    """Nothing is left out, and nothing is decided any more."""
+def hand_on(arrival: Arrival, *, owner: int | None = None) -> Incoming:
+    """Nothing is left out, and nothing is decided any more. ``owner``: as `arrive` was given it, where some node is to
+    stand for it."""
     owners: dict[int, IncomingOwner] = {}
     return Incoming(
         cluster_id=arrival.cluster_id,
         generation=arrival.index,
-        nodes=tuple(_node(node) for node in arrival.nodes),
+        nodes=(*(_node(node) for node in arrival.nodes), *(() if owner is None else (IncomingNode(owner, ""),))),
         databases=tuple(_database(database, owners) for database in arrival.databases),
         users=tuple(
             IncomingUser(user.name, user.admin, user.hash, tuple((d, str(p)) for d, p in user.grants))

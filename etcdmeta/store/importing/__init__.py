@@ -9,16 +9,18 @@ goes on where another one was interrupted, by whatever and wherever, and a step 
 
 from __future__ import annotations
 
-from etcdmeta.store.importing.assigning import Findings, Intake, assign, assignment
-from etcdmeta.store.importing.running import ImportProgress, preview_import, run_import, take_back
+from etcdmeta.store.importing.assigning import Findings, Intake
+from etcdmeta.store.importing.maps import MappedRun, read_id_map
+from etcdmeta.store.importing.running import ImportProgress, Preview, preview_import, run_import, take_back
 
 __all__ = [
     "Findings",
     "ImportProgress",
     "Intake",
-    "assign",
-    "assignment",
+    "MappedRun",
+    "Preview",
     "preview_import",
+    "read_id_map",
     "run_import",
     "take_back",
 ]
