@@ -98,8 +98,12 @@ def preview_text(preview: Preview, reading: Reading) -> str:
 
 
 def _nodes(record: Import, incoming: Incoming) -> str:
-    said = {node.id: f" ({node.state or 'new'})" for node in incoming.nodes if record.nodes[node.id] in record.new_nodes}
-    shown = [f"{theirs} → n{ours}{said.get(theirs, '')}" for theirs, ours in sorted(record.nodes.items())]
+    new = set(record.new_nodes)
+    said = {n.id: n.state or "new" for n in incoming.nodes if record.nodes[n.id] in new}
+    shown = [
+        f"{theirs} → n{ours}" + (f" ({said[theirs]})" if theirs in said else "")
+        for theirs, ours in sorted(record.nodes.items())
+    ]
     more = f" and {len(shown) - MOST_NAMED} more" if len(shown) > MOST_NAMED else ""
     return ", ".join(shown[:MOST_NAMED]) + more
 

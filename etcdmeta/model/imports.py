@@ -41,7 +41,7 @@ class Import(Record):
 
     id: Id
     state: ImportState | str
-    digest: bytes
+    digest: bytes = Field(repr=False)
     source: str
     author: str = ""
     started_at: int = 0

@@ -45,11 +45,11 @@ class LoadImport(Command):
         pairs = of_page(self.records)
         builder = PlanBuilder().require_modified(keys.import_(record.id), record.mod_revision)
         put_below(builder, record, pairs)
-        if record.state != ImportState.LOADING:
-            raise _not_now(record, "loads")
         seen = [key for key, _ in pairs if key.startswith(keys.STATE)]
         if seen and all(is_written(context.snapshot, key) for key in (seen[0], seen[-1])):
             return unchanged(f"that page of import {record.id} is written already", {"import_id": record.id})
+        if record.state != ImportState.LOADING:
+            raise _not_now(record, "loads")
         return builder.build(f"import {record.id}: {len(pairs)} records", {"import_id": record.id})
 
 

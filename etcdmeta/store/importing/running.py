@@ -14,7 +14,7 @@ from etcdmeta.commands.importing.incoming import Incoming
 from etcdmeta.commands.importing.loading import LoadImport, PublishImport
 from etcdmeta.commands.importing.pages import to_page
 from etcdmeta.commands.importing.shipment import PAGE_BYTES, PAGE_RECORDS, Page, Shipment
-from etcdmeta.commands.importing.written import is_written
+from etcdmeta.commands.importing.written import is_written, roots_written
 from etcdmeta.commands.plan import Command
 from etcdmeta.consensus.protocol import Delegate, Strategy
 from etcdmeta.errors import ImportConflict, InvalidInput
@@ -91,7 +91,7 @@ def run_import(
     report: Report = lambda _: None,
 ) -> Import:
     """Import it, or go on with it; its record, done. ``now``: nanoseconds since 1970; ``timeout``: seconds for each of
-    the steps. Interrupted at any point, the same call goes on.
+    the steps. Interrupted at any point, the same call goes on; done before, and still there, nothing changes.
 
     Raises `ImportConflict` where another import is under way, or what it brings is there already; what the source
     raises; `InvalidInput` over agents; and what `MetaStore.execute` raises, the steps before which stand.
@@ -100,6 +100,9 @@ def run_import(
     record = _under_way(snapshot, intake)
     if record is not None:
         return _go_on(store, Shipment(intake.make(record.planned_at), record), timeout, report)
+    standing = done_before(snapshot, intake)
+    if standing is not None:
+        return standing
     incoming = intake.make(now)
     record, findings, command = _proposed(store, snapshot, intake, incoming, now, timeout, take=True)
     findings.raise_first()
@@ -107,12 +110,16 @@ def run_import(
     if _fits(record):
         commands = [command, *_all_at_once(shipment)]
         if sum(_size(c) for c in commands) <= PAGE_BYTES:
-            store.execute_all(commands, timeout=timeout)
+            begun = store.execute_all(commands, timeout=timeout)[0]
             total = _total(record)
-            report(ImportProgress(total, total, 0))
-            return store.snapshot().imported(record.id)
-    store.execute(command, timeout=timeout)
-    return _go_on(store, Shipment(incoming, store.snapshot().imported(record.id)), timeout, report)
+            report(ImportProgress(total, total, sum(_size(c) for c in commands)))
+            return store.snapshot().imported(int(begun.result["import_id"]))
+    # By somebody else, where two began the same at once.
+    import_id = int(store.execute(command, timeout=timeout).result["import_id"])
+    record = store.snapshot().imported(import_id)
+    if record.planned_at != now:
+        incoming = intake.make(record.planned_at)
+    return _go_on(store, Shipment(incoming, record), timeout, report)
 
 
 def take_back(store: Importer, reason: str = "") -> tuple[Import, tuple[str, ...]]:
@@ -129,6 +136,15 @@ def take_back(store: Importer, reason: str = "") -> tuple[Import, tuple[str, ...
 
 
 # --- before anything is written
+
+
+def done_before(snapshot: Snapshot, intake: Intake) -> Import | None:
+    """The same import, done, of which every database and user still stands."""
+    for record in reversed(snapshot.imports()):
+        if record.digest == intake.digest and record.state == ImportState.DONE:
+            wanted = record.databases + record.users + len(record.new_nodes)
+            return record if wanted and roots_written(snapshot, record) == wanted else None
+    return None
 
 
 def _looked_at(store: Importer, timeout: float | None) -> Snapshot:
