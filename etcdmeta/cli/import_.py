@@ -111,7 +111,7 @@ def _import(
     under_way = snapshot.import_under_way()
     digest = digest_of(reading, options)
     if under_way is not None and under_way.digest == digest:
-        now = under_way.planned_at
+        now = under_way.planned_at  # made once, for both
     with waiting(session, f"reading {reading.name}"):
         chosen = _chosen(snapshot, reading.make(now), reading.owner, owner, nodes)
         intake = Intake(f"{reading.name} ({reading.kind})", digest, reading.make, chosen)
@@ -125,7 +125,11 @@ def _import(
         return
     reading.check()
     preview.findings.raise_first()
-    if reading.odd and not preview.resumes:
+    if preview.stands:
+        session.output.sentence(f"import {preview.record.id} has done it, and all of it is there; nothing changed")
+        if session.output.is_table:
+            return
+    if reading.odd and not (preview.resumes or preview.stands):
         rules = len({odd.rule for odd in reading.odd})
         total = sum({odd.rule: odd.count for odd in reading.odd}.values())
         what = f"this imports what has {counted(total, 'oddity', 'oddities')} by {counted(rules, 'rule')}, as listed"

@@ -49,11 +49,11 @@ def item_of(record: Import, *, begun: bool = True) -> ImportItem:
 
 def preview_item(preview: Preview, reading: Reading) -> ImportItem:
     """With all that reading the source told."""
-    return item_of(preview.record, begun=preview.resumes).model_copy(
+    return item_of(preview.record, begun=preview.resumes or preview.stands).model_copy(
         update={
             "source_kind": reading.kind,
             "names": [database.name for database in preview.incoming.databases],
-            "steps": preview.steps,
+            "steps": preview.steps or None,
             "resumes": preview.resumes,
             "conflicts": list(preview.findings.conflicts),
             "notices": list(preview.findings.notices),
@@ -78,6 +78,10 @@ def preview_text(preview: Preview, reading: Reading) -> str:
         ids += f"; given anew: {', '.join(kind for kind in KEPT_KINDS if kind not in kept)}"
     many = f"in {preview.steps} transactions, unseen until the last ones"
     how = "in one transaction" if preview.steps == 1 else many
+    if preview.resumes:
+        how = f"goes on with import {record.id}"
+    elif preview.stands:
+        how = f"nothing: import {record.id} has done it, and all of it is there"
     shown = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
     return block(
         [
@@ -90,7 +94,7 @@ def preview_text(preview: Preview, reading: Reading) -> str:
             ("users", str(record.users)),
             ("nodes", _nodes(record, incoming) or "none"),
             ("ids", ids),
-            ("how", f"goes on with import {record.id}" if preview.resumes else how),
+            ("how", how),
             *(("notice", notice) for notice in preview.findings.notices),
             *(("refused", conflict) for conflict in preview.findings.conflicts),
         ]

@@ -67,6 +67,8 @@ def watch(
 
 
 def _is_news(change: Change, wanted: frozenset[str]) -> bool:
+    if change.is_hidden:
+        return False
     if wanted:
         return change.kind in wanted
     return change.kind != "progress" and (change.kind, change.action) != ("liveness", "changed")

@@ -82,10 +82,11 @@ def _message(data: bytes, at: int, end: int, shape: _Shape, path: Path | None, s
     if seen.messages > MAX_MESSAGES:
         raise too_large(seen.base + at, _text(path, ""), "too many messages", f"at most {MAX_MESSAGES} are read")
     name = ""
+    index: int | None = None
     try:
         while at < end:
             start = at
-            name = ""
+            name, index = "", None
             number, wire_type, at = read_tag(data, at, end)
             known = shape.fields.get(number)
             if known is None:
@@ -114,7 +115,7 @@ def _message(data: bytes, at: int, end: int, shape: _Shape, path: Path | None, s
             present.add(number)
             at = _scalar(data, start, at, end, known, path, seen)
     except WireFault as fault:
-        where = _text(path, name)
+        where = _text(path, name if index is None else f"{name}[{index}]")
         raise InfluxDataInvalid(
             f"InfluxDB's metadata cannot be read: {fault.why}",
             offset=seen.base + fault.offset,

@@ -30,6 +30,11 @@ INDEXES = frozenset(
 """Kinds that only help to find others, or that this version does not know: no news for a listener."""
 
 
+_BELOW = frozenset(
+    {Kind.POLICY_NAME, Kind.POLICY, Kind.QUERY, Kind.GRANT, Kind.SUBSCRIPTION, Kind.GROUP, Kind.PROGRESS}
+)
+
+
 class Change:
     """One record was created, changed or removed.
 
@@ -57,6 +62,15 @@ class Change:
     @property
     def is_index(self) -> bool:
         return self.place[0] in INDEXES
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it lies below a database that neither picture shows: an import that is loading, or is taken back.
+        When such a database shows, its own creation is the news, and all that is below it is there already."""
+        if self.place[0] not in _BELOW:
+            return False
+        tables = (s.tables.databases.get(int(self.place[1][0])) for s in (self._old, self._new))
+        return not any(table is not None and table.info is not None for table in tables)
 
     @property
     def action(self) -> Action:

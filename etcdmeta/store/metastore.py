@@ -242,7 +242,8 @@ class MetaStore(Shortcuts, Looking):
         """What others, and this store, did, in order; first what came after ``since``, then as it happens.
 
         A reader that is too slow gets one `Lagged` with the picture to go on from. Ends when the store is closed, or
-        when nothing came for ``timeout`` seconds (None: never). What a new listing had to bridge is ``joined``.
+        when nothing came for ``timeout`` seconds (None: never). What a new listing had to bridge is ``joined``; what an
+        import loads before anybody sees it is ``is_hidden``.
         """
         self._driver.check_open()
         listener, missed = self._driver.listeners.subscribe(since)

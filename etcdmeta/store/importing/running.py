@@ -57,12 +57,14 @@ Report = Callable[[ImportProgress], None]
 
 class Preview(NamedTuple):
     """What an import would do. ``record`` as it would be stored, with ids that would come next; none is taken.
-    ``resumes``: that import is under way, and the call would go on with it. ``steps``: transactions."""
+    ``resumes``: that import is under way, and the call would go on with it; ``stands``: it is done, and all there.
+    ``steps``: transactions."""
 
     record: Import
     incoming: Incoming
     findings: Findings
     resumes: bool
+    stands: bool
     steps: int
 
 
@@ -70,16 +72,15 @@ def preview_import(store: Importer, intake: Intake, *, now: int, timeout: float 
     """Nothing is written. ``now``: nanoseconds since 1970. Raises what the source raises; `ImportConflict` where
     another import is under way; `Unavailable`."""
     snapshot = _looked_at(store, timeout)
-    under_way = _under_way(snapshot, intake)
-    if under_way is not None:
-        incoming = intake.make(under_way.planned_at)
-        findings, record, resumes = Findings((), ()), under_way, True
-    else:
-        incoming = intake.make(now)
-        record, findings, resumes = (*_proposed(store, snapshot, intake, incoming, now, timeout, take=False)[:2], False)
+    begun = _under_way(snapshot, intake) or done_before(snapshot, intake)
+    if begun is not None:
+        stands = begun.state == ImportState.DONE
+        return Preview(begun, intake.make(begun.planned_at), Findings((), ()), not stands, stands, 0)
+    incoming = intake.make(now)
+    record, findings, _ = _proposed(store, snapshot, intake, incoming, now, timeout, take=False)
     shipment = Shipment(incoming, record)
     steps = 1 if _fits(record) else 1 + sum(1 for _ in shipment.hidden()) + max(1, sum(1 for _ in shipment.roots()))
-    return Preview(record, incoming, findings, resumes, steps)
+    return Preview(record, incoming, findings, False, False, steps)
 
 
 def run_import(
