@@ -103,8 +103,8 @@ def departure(store: MetaStore) -> Data:
 
 def repaired(raw: dict[str, Any]) -> dict[str, Any]:
     """What the named rules make of the truth: OwnerIDs win (`both-kinds-of-owners`), a default that is not there is
-    none (`dangling-default`), privileges on what is not there are left out (`privilege-on-nothing`), and nodes that only
-    voted (`meta-node-only`); counters are at least what is in use (`counter-too-low`)."""
+    none (`dangling-default`), privileges on what is not there are left out (`privilege-on-nothing`), and nodes that
+    only voted (`meta-node-only`); counters are at least what is in use (`counter-too-low`)."""
     assert {Rule.DANGLING_DEFAULT, Rule.PRIVILEGE_ON_NOTHING, Rule.META_NODE_ONLY, Rule.COUNTER_TOO_LOW} < set(Rule)
     raw.pop("MetaNodes", None)
     used = {node["ID"] for node in (*raw.get("Nodes", ()), *raw.get("DataNodes", ()))}

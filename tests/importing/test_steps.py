@@ -55,7 +55,7 @@ def test_what_is_larger_shows_in_one_generation() -> None:
         assert record.records == 461
         assert set(pictures[:-1]) == {(0, 0, 0, 0)}
         assert pictures[-1][:3] == (11, 7, 5)
-        assert len(pictures) == 6  # five pages that nobody sees, and the roots
+        assert len(pictures) == 7  # two pages of the frame, four of groups, and the roots
 
 
 def test_progress_counts_each_record_once() -> None:
@@ -173,7 +173,7 @@ def test_a_page_that_comes_late_changes_nothing() -> None:
         source = intake_of(RICH)
         record = run_import(store, source, now=now())
         before = records(cluster)
-        page = next(Shipment(source.make(0), record).hidden())
+        page = next(Shipment(source.make(0), record).groups_of_all())
         late = LoadImport(import_id=record.id, records=to_page(page.records))
         assert not store.execute(late).changed
         assert records(cluster) == before
@@ -240,7 +240,7 @@ def test_a_preview_writes_nothing() -> None:
     cluster = LocalCluster()
     with local_store(LocalStrategy(cluster), init=False) as store:
         preview = preview_import(store, intake_of(RICH), now=now())
-        assert (preview.steps, preview.resumes) == (7, False)
+        assert (preview.steps, preview.resumes) == (8, False)
         assert records(cluster) == {}
 
 

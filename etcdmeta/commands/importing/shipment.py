@@ -52,27 +52,26 @@ class Shipment:
         self.groups = IdMap((group.id for group in every), record.first_group)
         self.shards = IdMap((shard.id for group in every for shard in group.shards), record.first_shard)
         counts = (len(database.policies) for database in incoming.databases)
+        self._grants: dict[int, list[tuple[int, str]]] = {}
+        for number, user in enumerate(incoming.users):
+            for place, privilege in user.grants:
+                self._grants.setdefault(place, []).append((number, privilege))
         self._first_policies = [record.first_policy, *accumulate(counts, initial=record.first_policy)][1:]
 
-    def hidden(self) -> Iterator[Page]:
-        """Everything that nobody sees yet."""
-        records: list[Pair] = []
-        size = 0
-        for key, value in self._below():
-            more = len(key) + len(value)
-            if len(records) == PAGE_RECORDS or (records and size + more > PAGE_BYTES):
-                yield Page(tuple(records))
-                records, size = [], 0
-            records.append((key, value))
-            size += more
-        if records:
-            yield Page(tuple(records))
+    def frame(self) -> Iterator[Page]:
+        """Of what nobody sees yet: all but the groups, to be written in this order, since lists are in order of
+        creation."""
+        yield from _filled(self._frame())
+
+    def groups_of_all(self) -> Iterator[Page]:
+        """Of what nobody sees yet: the groups, which may be written in any order."""
+        yield from _filled(self._groups())
 
     def roots(self) -> Iterator[Page]:
         """What makes it visible, in the order in which it may become so: who owns, who may, and what there is."""
         yield from _paged(self._roots())
 
-    def _below(self) -> Iterator[Pair]:
+    def _frame(self) -> Iterator[Pair]:
         for kind, ids in (("group", self.groups), ("shard", self.shards)):
             for number, page in enumerate(ids.pages()):
                 yield keys.import_map(self.record.id, kind, number), page
@@ -83,11 +82,9 @@ class Shipment:
         for number, (name, text) in enumerate(database.queries, 1):
             query = pb.ContinuousQuery(name=to_bytes(name), query=to_bytes(text), place=number)
             yield keys.query(database_id, name), query.SerializeToString()
-        for number, user in enumerate(self.incoming.users):
-            for of_database, privilege in user.grants:
-                if of_database == place:
-                    key = keys.grant(database_id, self.record.first_user + number)
-                    yield key, pb.Grant(privilege=privilege).SerializeToString()
+        for number, privilege in self._grants.get(place, ()):
+            key = keys.grant(database_id, self.record.first_user + number)
+            yield key, pb.Grant(privilege=privilege).SerializeToString()
         for number, policy in enumerate(database.policies):
             yield from self._below_policy(database_id, self._first_policies[place] + number, policy)
 
@@ -104,9 +101,14 @@ class Shipment:
         for number, (name, mode, destinations) in enumerate(policy.subscriptions, 1):
             subscription = pb.Subscription(name=to_bytes(name), mode=mode, destinations=destinations, place=number)
             yield keys.subscription(database_id, policy_id, name), subscription.SerializeToString()
-        for group in policy.groups:
-            group_id = self.groups[group.id]
-            yield keys.group(database_id, policy_id, group.start, group_id), self._group(group, group_id)
+
+    def _groups(self) -> Iterator[Pair]:
+        for place, database in enumerate(self.incoming.databases):
+            database_id = self.record.first_database + place
+            for policy_id, policy in enumerate(database.policies, self._first_policies[place]):
+                for group in policy.groups:
+                    group_id = self.groups[group.id]
+                    yield keys.group(database_id, policy_id, group.start, group_id), self._group(group, group_id)
 
     def _group(self, group: IncomingGroup, group_id: int) -> bytes:
         message = pb.ShardGroup(id=group_id, start=group.start, end=group.end)
@@ -176,3 +178,18 @@ def _paged(parts: Iterable[Page]) -> Iterator[Page]:
         size += more
     if records:
         yield Page(tuple(records), tuple(secrets))
+
+
+def _filled(pairs: Iterable[Pair]) -> Iterator[Page]:
+    """As many on a page as fit."""
+    records: list[Pair] = []
+    size = 0
+    for key, value in pairs:
+        more = len(key) + len(value)
+        if len(records) == PAGE_RECORDS or (records and size + more > PAGE_BYTES):
+            yield Page(tuple(records))
+            records, size = [], 0
+        records.append((key, value))
+        size += more
+    if records:
+        yield Page(tuple(records))

@@ -6,6 +6,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from typing import Final, NamedTuple, Protocol
 
 from etcdmeta.commands.importing.aborting import AbortImport
@@ -79,7 +80,8 @@ def preview_import(store: Importer, intake: Intake, *, now: int, timeout: float 
     incoming = intake.make(now)
     record, findings, _ = _proposed(store, snapshot, intake, incoming, now, timeout, take=False)
     shipment = Shipment(incoming, record)
-    steps = 1 if _fits(record) else 1 + sum(1 for _ in shipment.hidden()) + max(1, sum(1 for _ in shipment.roots()))
+    pages = [sum(1 for _ in part) for part in (shipment.frame(), shipment.groups_of_all(), shipment.roots())]
+    steps = 1 if _fits(record) else 1 + pages[0] + pages[1] + max(1, pages[2])
     return Preview(record, incoming, findings, False, False, steps)
 
 
@@ -226,7 +228,7 @@ def _total(record: Import) -> int:
 
 def _all_at_once(shipment: Shipment) -> Iterator[Command]:
     import_id = shipment.record.id
-    for page in shipment.hidden():
+    for page in chain(shipment.frame(), shipment.groups_of_all()):
         yield LoadImport(import_id=import_id, records=to_page(page.records))
     for page in [*shipment.roots()] or [Page(())]:
         yield _publish(import_id, page)
@@ -253,7 +255,10 @@ def _go_on(store: Importer, shipment: Shipment, timeout: float | None, report: R
     record = shipment.record
     tally = _Tally(record, report)
     if record.state == ImportState.LOADING:
-        _load(store, shipment, timeout, tally)
+        for page in shipment.frame():
+            store.execute(LoadImport(import_id=record.id, records=to_page(page.records)), timeout=timeout)
+            tally.add(page)
+        _load_groups(store, shipment, timeout, tally)
     for page in [*shipment.roots()] or [Page(())]:
         snapshot = store.snapshot()
         if snapshot.imported(record.id).state == ImportState.DONE:
@@ -263,14 +268,14 @@ def _go_on(store: Importer, shipment: Shipment, timeout: float | None, report: R
     return store.snapshot().imported(record.id)
 
 
-def _load(store: Importer, shipment: Shipment, timeout: float | None, tally: _Tally) -> None:
+def _load_groups(store: Importer, shipment: Shipment, timeout: float | None, tally: _Tally) -> None:
     """Pages in any order, a few at a time; the first failure ends it, when those under way have ended."""
     import_id = shipment.record.id
     snapshot = store.snapshot()
     under_way: deque[tuple[Future[object], Page]] = deque()
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="etcdmeta-import") as threads:
         try:
-            for page in shipment.hidden():
+            for page in shipment.groups_of_all():
                 if _is_loaded(snapshot, page):
                     tally.add(page, written=False)
                     continue
