@@ -14,6 +14,7 @@ import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from shutil import copyfile
 from typing import Any, NamedTuple
 
 import pytest
@@ -145,6 +146,7 @@ def typist(
 ) -> Typist:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", str(COLUMNS))
+    copyfile(ROOT / "tests" / "influxdb" / "fixtures" / "v0.9.6" / "small.bin", tmp_path / "state.bin")
     password = tmp_path / "pw"
     password.write_text("correct horse\n")
     password.chmod(0o600)

@@ -169,16 +169,11 @@ def _chosen(
 
 
 def _tell_odd(session: Session, reading: Reading, *, every: bool, dry_run: bool) -> None:
-    from etcdmeta.cli.import_report import odd_listing
-    from etcdmeta.cli.tables import draw
+    from etcdmeta.cli.import_report import odd_text
 
-    if not reading.odd or (session.quiet and not dry_run):
-        return
-    stream = session.stdout if dry_run else session.stderr
-    listing = odd_listing(reading.odd, every=every)
-    stream.write("\n")
-    output = session.output
-    draw(stream, listing.columns, listing.items, terminal=stream.isatty(), colour=output.colour and stream.isatty())
+    if reading.odd and (dry_run or not session.quiet):
+        stream = session.stdout if dry_run else session.stderr
+        stream.write("\n" + odd_text(reading.odd, every=every))
 
 
 def _end_dry(session: Session, preview: Preview, reading: Reading) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from etcdmeta.cli.import_items import IdRunItem, ImportItem, OddityItem
 from etcdmeta.cli.output import Listing
 from etcdmeta.cli.tables import Column, block
-from etcdmeta.cli.text import counted
+from etcdmeta.cli.text import counted, printable
 from etcdmeta.commands.importing.beginning import KEPT_KINDS
 from etcdmeta.model.times import format_time
 
@@ -112,27 +112,22 @@ def _nodes(record: Import, incoming: Incoming) -> str:
     return ", ".join(shown[:MOST_NAMED]) + more
 
 
-def odd_listing(odd: Sequence[Found], *, every: bool) -> Listing[OddityItem]:
-    """A row a rule, with where it is met first; with ``every`` a row for each."""
-    items = oddities(odd)
-    if not every:
-        items = list({item.rule: item for item in reversed(items)}.values())[::-1]
-    return Listing(
-        kind="OddityList",
-        items=items,
-        columns=[
-            Column("RULE", lambda odd: odd.rule),
-            Column("IS", lambda odd: odd.treatment, style=lambda odd: "red" if odd.treatment == "refused" else ""),
-            Column("COUNT", lambda odd: str(odd.count), right=True),
-            Column("FIRST" if not every else "WHERE", lambda odd: odd.path),
-            Column("WHAT", lambda odd: odd.what),
-            Column("DONE", lambda odd: odd.done),
-        ],
-        fields=OddityItem.fields(),
-        plain=lambda odd: odd.plain(),
-        name=lambda odd: odd.path,
-        things="oddities",
-    )
+_ORDER = ("refused", "repaired", "kept")
+
+
+def odd_text(odd: Sequence[Found], *, every: bool) -> str:
+    """A paragraph a rule, the worst first: what is done, and where it is met; ``every``: all places, else the first."""
+    lines = []
+    for treatment in _ORDER:
+        found = [one for one in odd if one.treatment == treatment]
+        for rule in dict.fromkeys(one.rule for one in found):
+            places = [one for one in found if one.rule == rule]
+            lines.append(f"{treatment:<10}{rule}, {places[0].count} ×: {places[0].done}")
+            shown = places if every else places[:1]
+            lines += [f"{'':<10}{one.path}: {one.what}" for one in shown]
+            if len(shown) < places[0].count and every:
+                lines.append(f"{'':<10}… and {places[0].count - len(shown)} more")
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def import_listing(items: Iterable[ImportItem]) -> Listing[ImportItem]:

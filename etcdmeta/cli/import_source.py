@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -56,7 +57,10 @@ class Reading:
         if self._made is None or self._made[0] != now:
             self.odd.clear()
             incoming = self._make(now, self.odd)
-            self._made = now, select(incoming, self.databases) if self.databases else incoming
+            if self.databases:
+                self.odd[:] = _of_databases(self.odd, incoming, self.databases)
+                incoming = select(incoming, self.databases)
+            self._made = now, incoming
         return self._made[1]
 
     @property
@@ -75,6 +79,14 @@ class Reading:
                 rule=refused[0].done if refused[0].treatment == "refused" else "--strict refuses whatever is odd",
                 remedy="--dry-run lists all of it" + ("; leave --strict out to have it repaired" * self.strict),
             )
+
+
+def _of_databases(odd: list[Found], incoming: Incoming, names: Mapping[str, str]) -> list[Found]:
+    """What concerns the databases that are taken, and nodes, which may own something of them."""
+    taken = [f"Databases[{place}]" for place, database in enumerate(incoming.databases) if database.name in names]
+    kept = [found for found in odd if found.path.startswith((*taken, "Nodes[", "DataNodes["))]
+    counts = Counter(found.rule for found in kept)
+    return [replace(found, count=counts[found.rule]) for found in kept]
 
 
 def read_source(text: str, stdin: BinaryIO, *, owner: bool, timeout: float) -> Reading:

@@ -71,7 +71,7 @@ def test_each_oddity_as_json(prod: Cli) -> None:
         }
     ]
     every = prod("import", RICH, "--dry-run", "--all").out
-    assert every.count("time-unset") == 12
+    assert every.count(": it is 0\n") == 12
 
 
 def test_strict_refuses_what_is_odd_and_changes_nothing(prod: Cli) -> None:
@@ -135,6 +135,8 @@ def test_single_databases_and_maps(prod: Cli) -> None:
     assert "is there already" in conflict.err
     assert prod("import", RICH, "--db", "telegraf", "--as", "old telegraf", "--yes").code == 0
     assert "old telegraf" in names(prod)
+    odd = prod("import", RICH, "--db", "O'Brien", "--dry-run", "-o", "json").items[0]["oddities"]
+    assert [one["rule"] for one in odd] == ["dangling-default"]
     mapped = prod("import", "--map", "2", "-o", "json").items
     assert {run["kind"] for run in mapped} == {"node", "group", "shard"}
     assert prod("import", "--map", "9").code == 3
