@@ -21,6 +21,7 @@ from etcdmeta.model.entities import (
     Subscription,
     User,
 )
+from etcdmeta.model.imports import Import, ImportState
 from etcdmeta.model.moveplans import Move, MovePlan, PlanKind, PlanLimits, PlanState
 from etcdmeta.model.names import from_bytes
 from etcdmeta.model.owners import NodeState, OwnerStatus, Privilege, SubscriptionMode
@@ -106,6 +107,31 @@ RECORDS: dict[type[Record], st.SearchStrategy[Record]] = {
         undone_by=ids,
         note=words,
     ),
+    Import: st.builds(
+        Import,
+        id=ids,
+        state=st.sampled_from(ImportState) | words,
+        digest=st.binary(max_size=32),
+        source=words,
+        author=words,
+        started_at=times,
+        changed_at=times,
+        planned_at=times,
+        first_database=ids,
+        databases=u32,
+        first_policy=ids,
+        policies=u32,
+        first_user=ids,
+        users=u32,
+        first_group=ids,
+        first_shard=ids,
+        groups=ids,
+        records=ids,
+        nodes=st.dictionaries(ids, ids, max_size=3),
+        new_nodes=st.lists(ids, max_size=3).map(tuple),
+        raised=st.dictionaries(words, ids, max_size=3),
+        shown=st.booleans(),
+    ),
     Node: st.builds(
         Node,
         id=ids,
@@ -128,7 +154,7 @@ RECORDS: dict[type[Record], st.SearchStrategy[Record]] = {
         group_duration=durations,
     ),
     ShardGroup: groups,
-    ContinuousQuery: st.builds(ContinuousQuery, database_id=ids, name=names, query=names),
+    ContinuousQuery: st.builds(ContinuousQuery, database_id=ids, name=names, query=names, place=u32),
     Subscription: st.builds(
         Subscription,
         database_id=ids,
@@ -136,6 +162,7 @@ RECORDS: dict[type[Record], st.SearchStrategy[Record]] = {
         name=names,
         mode=st.sampled_from(SubscriptionMode) | words,
         destinations=st.lists(words, max_size=3).map(tuple),
+        place=u32,
     ),
     Grant: st.builds(Grant, database_id=ids, user_id=ids, privilege=st.sampled_from(Privilege) | words),
     Liveness: st.builds(

@@ -22,6 +22,7 @@ from etcdmeta.model.entities import (
     Subscription,
     User,
 )
+from etcdmeta.model.imports import Import
 from etcdmeta.model.moveplans import Move, MovePlan
 from etcdmeta.model.owners import NodeState, OwnerStatus
 from etcdmeta.records import decoding, keys
@@ -60,6 +61,8 @@ def decode(record: Record, value: bytes) -> Record:
             return decoder.liveness(row, record.node_id)
         case MovePlan():
             return decoder.plan(row)
+        case Import():
+            return decoder.imported(row)
         case Progress():
             place = record.database_id, record.policy_id
             return decoder.progress((*row, *place), record.shard_id, record.node_id)

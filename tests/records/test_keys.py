@@ -48,6 +48,7 @@ TABLE: list[tuple[bytes, bytes, Place]] = [
     ),
     (keys.plan(A), b"state/plan/" + HEX_A, (Kind.PLAN, (A,))),
     (keys.plan_moves(A, B), b"state/plan/" + HEX_A + b"/moves/" + HEX_B, (Kind.PLAN_MOVES, (A, B))),
+    (keys.import_(A), b"state/import/" + HEX_A, (Kind.IMPORT, (A,))),
     (keys.live(A), b"state/live/" + HEX_A, (Kind.LIVENESS, (A,))),
     (
         keys.progress(A, B, C, D),
