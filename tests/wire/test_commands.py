@@ -70,8 +70,8 @@ def test_round_trip(kind: type[Command]) -> None:
 NUMBERS = {
     "at_once", "attempt", "cluster_id", "databases", "epoch", "expected_cluster_id", "first_database", "first_group",
     "first_policy", "first_shard", "first_user", "floor", "generation", "group_id", "groups", "import_id", "most",
-    "node_id", "number", "page", "per_source", "per_target", "plan_id", "policies", "records", "replacement", "replicas",
-    "shard_id", "source", "target", "total", "undoes", "users",
+    "node_id", "number", "page", "per_source", "per_target", "plan_id", "policies", "records", "replacement",
+    "replicas", "shard_id", "source", "target", "total", "undoes", "users",
 }  # fmt: skip
 
 
