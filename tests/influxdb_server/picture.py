@@ -201,9 +201,7 @@ def picture_of_arrival(arrival: Arrival) -> Picture:
             for d in arrival.databases
         ),
         tuple(
-            UserPicture(
-                u.name, u.admin, {arrival.databases[place].name: PRIVILEGES[g.number] for place, g in u.grants}
-            )
+            UserPicture(u.name, u.admin, {arrival.databases[place].name: PRIVILEGES[g.number] for place, g in u.grants})
             for u in arrival.users
         ),
     )
@@ -237,7 +235,9 @@ def picture_of_snapshot(snapshot: Snapshot) -> Picture:
         ),
         tuple(
             UserPicture(
-                u.name, u.admin, {db: PRIVILEGES[g.number] for db, g in snapshot.privileges(u).items()}  # type: ignore[union-attr]
+                u.name,
+                u.admin,
+                {db: PRIVILEGES[g.number] for db, g in snapshot.privileges(u).items()},  # type: ignore[union-attr]
             )
             for u in snapshot.users()
         ),
@@ -250,6 +250,25 @@ def without_owners(picture: Picture) -> Picture:
         databases=tuple(
             d._replace(shards=tuple(shard._replace(owners=()) for shard in d.shards)) for d in picture.databases
         )
+    )
+
+
+def as_imported(picture: Picture) -> Picture:
+    """After the repairs that such pictures need: `Rule.EMPTY_NAME` (for one nameless query or subscription in a
+    place, and nothing else called so) and `Rule.PRIVILEGE_ON_NOTHING`."""
+    there = {d.name for d in picture.databases}
+    return Picture(
+        tuple(
+            d._replace(
+                queries=tuple((name or "unnamed", text) for name, text in d.queries),
+                subscriptions=tuple(s._replace(name=s.name or "unnamed") for s in d.subscriptions),
+            )
+            for d in picture.databases
+        ),
+        tuple(
+            u._replace(grants={name: privilege for name, privilege in u.grants.items() if name in there})
+            for u in picture.users
+        ),
     )
 
 

@@ -117,6 +117,10 @@ class InfluxServer:
             self.stop()
             raise RuntimeError(f"influxd did not start: {''.join(self._words[-5:])}")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
@@ -177,9 +181,7 @@ class InfluxServer:
         if login is not None:
             path += "?" + urlencode({"u": login.user, "p": login.password})
         try:
-            connection.request(
-                "POST", path, content.encode(), {"Content-Type": "application/x-www-form-urlencoded"}
-            )
+            connection.request("POST", path, content.encode(), {"Content-Type": "application/x-www-form-urlencoded"})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

@@ -27,7 +27,7 @@ GROUP_DURATIONS = ["1h", "2h30m", "1d", "7d", "30m", "400d"]
 TEXTS = [
     'SELECT mean("v") INTO {into}."m2" FROM {from_}."m" GROUP BY time(1h), *',
     'SELECT count("a b") INTO {into}."c\\"c" FROM {from_}./x.*y/ WHERE "h" =~ /^h[0-9]+$/ GROUP BY time(10m), "h"',
-    "SELECT max(v) INTO {into}.\"x\" FROM {from_}.\"m\" WHERE t = 'O\\'Hara' GROUP BY time(5m) fill(none)",
+    'SELECT max(v) INTO {into}."x" FROM {from_}."m" WHERE t = \'O\\\'Hara\' GROUP BY time(5m) fill(none)',
 ]
 DESTINATIONS = ["udp://h1.example.invalid:9090", "http://[::1]:9092", "https://h.example.invalid:1/x?y=1&z=%20"]
 
@@ -193,9 +193,7 @@ class Statements:
         on, database = self._database()
         there = sorted(database.subscriptions)
         policy, name = self._chance.choice(there) if there else (self._name(NAMES), self._name(LABELS))
-        if self._do(
-            "DROP SUBSCRIPTION", f"DROP SUBSCRIPTION {quoted(name)} ON {quoted(on)}.{quoted(policy)}"
-        ):
+        if self._do("DROP SUBSCRIPTION", f"DROP SUBSCRIPTION {quoted(name)} ON {quoted(on)}.{quoted(policy)}"):
             database.subscriptions.discard((policy, name))
 
     def _create_user(self) -> None:
@@ -237,9 +235,7 @@ class Statements:
             self._chance.randint(*self._chance.choice([near, any_time])) for _ in range(self._chance.randint(1, 4))
         ]
         lines = "\n".join(f"m v=1 {time}" for time in times)
-        self._try(
-            "write", f"write to {on!r}.{policy!r}: {lines!r}", lambda: self._server.write(on, policy, lines)
-        )
+        self._try("write", f"write to {on!r}.{policy!r}: {lines!r}", lambda: self._server.write(on, policy, lines))
 
     def _drop_shard(self) -> None:
         shard = self._chance.randint(1, 1 + self.taken["write"])

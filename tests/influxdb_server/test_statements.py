@@ -10,13 +10,7 @@ import bcrypt
 import pytest
 
 from etcdmeta.influxdb import Dialect, Rule, arrive, encode
-from tests.influxdb_server.picture import (
-    DatabasePicture,
-    Picture,
-    picture_of_arrival,
-    picture_of_data,
-    picture_of_server,
-)
+from tests.influxdb_server.picture import as_imported, picture_of_arrival, picture_of_data, picture_of_server
 from tests.influxdb_server.server import InfluxServer, Login, Refused
 from tests.influxdb_server.statements import NOW, Statements
 from tests.influxdb_server.test_files import comparable, stored
@@ -25,18 +19,6 @@ pytestmark = pytest.mark.xdist_group("influxdb-server")
 
 STATEMENTS = 200
 ADMIN = Login("who looks on", "and 'asks'")
-
-
-def with_names(picture: Picture) -> Picture:
-    """As `Rule.EMPTY_NAME` repairs it."""
-
-    def named(database: DatabasePicture) -> DatabasePicture:
-        return database._replace(
-            queries=tuple((name or "unnamed", text) for name, text in database.queries),
-            subscriptions=tuple(s._replace(name=s.name or "unnamed") for s in database.subscriptions),
-        )
-
-    return picture._replace(databases=tuple(map(named, picture.databases)))
 
 
 def test_what_random_statements_made(start_server: Callable[..., InfluxServer]) -> None:
@@ -53,7 +35,7 @@ def test_what_random_statements_made(start_server: Callable[..., InfluxServer]) 
     data = stored(server)
     assert picture_of_data(data) == shown
     arrival = arrive(data, now=NOW)
-    assert picture_of_arrival(arrival) == with_names(shown)
+    assert picture_of_arrival(arrival) == as_imported(shown)
     assert arrival.oddities.counts.keys() <= {
         Rule.SHARD_WITHOUT_OWNERS,
         Rule.EMPTY_NAME,  # 1.6 creates queries and subscriptions without a name
