@@ -135,6 +135,7 @@ def test_ipv6_stands_in_brackets() -> None:
         ((for_ever(b"\xff" * 9999),), "no backup of metadata"),
         ((says(b"\0\0\0\0\x59\x59\x01\x02" + BACKUP[8:]),), "no backup of metadata"),
     ],
+    ids=["closes", "HTTP", "SSH", "two bytes", "endless", "another version"],
 )
 def test_what_is_no_influxdb(answers: tuple[Callable[[socket.socket], None], ...], words: str) -> None:
     with Server(*answers) as server, pytest.raises(SourceUnreadable, match=words) as caught:
@@ -179,6 +180,7 @@ def test_a_drip_does_not_move_the_deadline() -> None:
         (head(2**64 - 1), 8),
         (BACKUP[:-13] + b"\xff" * 8, len(BACKUP) - 13),
     ],
+    ids=["one byte too many", "2^64", "of node.json"],
 )
 def test_huge_lengths_are_refused_before_a_byte_of_it_is_read(answer: bytes, offset: int) -> None:
     with Server(for_ever(answer)) as server, pytest.raises(InfluxDataTooLarge) as caught:
