@@ -140,8 +140,9 @@ def _scalar(data: bytes, start: int, at: int, end: int, known: Field, path: Path
     if known.kind is Kind.TEXT:
         return read_length(data, at, end)[1]
     value, after = read_varint(data, at, end)
-    if (value if known.kind is not Kind.I32 else value & 0xFFFFFFFF) != _kept(value, known.kind):
-        seen.note(start, path, known.name, f"{value} does not fit, and is read as {_kept(value, known.kind)}")
+    kept = _kept(value, known.kind)
+    if value != kept & 2**64 - 1:
+        seen.note(start, path, known.name, f"{value} does not fit, and is read as {kept}")
     if after - at == 10 and data[after - 1] > 1:
         seen.note(start, path, known.name, f"a number of more than 64 bits, read as {value}")
     if after - at > 1 and data[after - 1] == 0:
@@ -151,7 +152,9 @@ def _scalar(data: bytes, start: int, at: int, end: int, known: Field, path: Path
 
 def _kept(value: int, kind: Kind) -> int:
     """What protobuf makes of it: the lowest 32 bits, or whether it is not 0."""
-    if kind in {Kind.U32, Kind.I32}:
+    if kind is Kind.I32:  # below 0 it is written in 64 bits
+        return (value & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
+    if kind is Kind.U32:
         return value & 0xFFFFFFFF
     return int(value != 0) if kind is Kind.BOOL else value
 
