@@ -1,10 +1,8 @@
-"""The fixtures, what they must hold, and damage to them."""
+"""The fixtures, and what they must hold."""
 
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,53 +116,3 @@ def _group(group: ShardGroupInfo) -> dict[str, Any]:
 def verdicts() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads((NEGATIVE / "results.json").read_text())
     return found
-
-
-# --- damage
-
-HUGE = [b"\xff\xff\xff\xff\x07", b"\xff" * 9 + b"\x01", b"\xff" * 11, b"\x80\x80\x80\x80\x08", b"\x7f"]
-
-
-def mutations(originals: list[bytes], chance: random.Random) -> Iterator[tuple[str, bytes]]:
-    """Without end: what was done, and the damaged bytes."""
-    kinds: list[tuple[str, Callable[[bytes], bytes]]] = [
-        ("flip", lambda b: _flip(b, chance)),
-        ("cut", lambda b: b[: chance.randrange(len(b))]),
-        ("splice", lambda b: _splice(b, chance.choice(originals), chance)),
-        ("swap", lambda b: _swap(b, chance)),
-        ("length", lambda b: _length(b, chance)),
-        ("drop", lambda b: _drop(b, chance)),
-    ]
-    while True:
-        name, change = chance.choice(kinds)
-        yield name, change(chance.choice(originals))
-
-
-def _flip(b: bytes, chance: random.Random) -> bytes:
-    changed = bytearray(b)
-    for _ in range(chance.randint(1, 3)):
-        changed[chance.randrange(len(b))] ^= 1 << chance.randrange(8)
-    return bytes(changed)
-
-
-def _splice(b: bytes, other: bytes, chance: random.Random) -> bytes:
-    begin = chance.randrange(len(other))
-    return b[: chance.randrange(len(b))] + other[begin : begin + chance.randint(1, 200)] + b[chance.randrange(len(b)) :]
-
-
-def _swap(b: bytes, chance: random.Random) -> bytes:
-    changed = bytearray(b)
-    one, other, size = chance.randrange(len(b)), chance.randrange(len(b)), chance.randint(1, 8)
-    changed[one : one + size], changed[other : other + size] = b[other : other + size], b[one : one + size]
-    return bytes(changed)
-
-
-def _length(b: bytes, chance: random.Random) -> bytes:
-    at = chance.randrange(len(b))
-    huge = chance.choice(HUGE)
-    return b[:at] + huge + b[at + 1 :]
-
-
-def _drop(b: bytes, chance: random.Random) -> bytes:
-    at = chance.randrange(len(b))
-    return b[:at] + b[at + chance.randint(1, 20) :]

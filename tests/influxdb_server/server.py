@@ -72,6 +72,10 @@ class Refused(Exception):
         self.status = status
 
 
+class DidNotStart(Exception):
+    """With its last words."""
+
+
 def quoted(name: str) -> str:
     """An identifier of InfluxQL."""
     return '"' + name.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') + '"'
@@ -99,7 +103,8 @@ class InfluxServer:
                 host=HOST, backup_port=backup_port, http_port=self.http_port, folder=folder, auth=str(auth).lower()
             )
         )
-        self._serving = threading.Event()
+        self._heard = threading.Event()
+        self._serving = False
         self._words: list[str] = []
         self._process = subprocess.Popen(
             ["influxd", "run", "-config", str(configuration)],
@@ -113,9 +118,9 @@ class InfluxServer:
         guard.watch_process(self._process.pid)
         self._reader = threading.Thread(target=self._listen)
         self._reader.start()
-        if not self._serving.wait(SECONDS) or self._process.poll() is not None:
+        if not self._heard.wait(SECONDS) or not self._serving:
             self.stop()
-            raise RuntimeError(f"influxd did not start: {''.join(self._words[-5:])}")
+            raise DidNotStart("".join(self._words[-5:]))
 
     @property
     def pid(self) -> int:
@@ -126,8 +131,9 @@ class InfluxServer:
         for line in self._process.stdout:
             self._words.append(line)
             if "Listening for signals" in line:  # the last of its start
-                self._serving.set()
-        self._serving.set()  # or its end
+                self._serving = True
+                self._heard.set()
+        self._heard.set()  # its end, at the latest
 
     def stop(self) -> None:
         """Ends it and gives its ports back; more than once does nothing."""
