@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from etcdmeta.influxdb import Counters, Data, Dialect, arrive, decode, depart, detect, encode, for_dialect
-from etcdmeta.influxdb.asking import ask_server
+from etcdmeta.influxdb import Counters, Dialect, arrive, decode, depart, encode, for_dialect
 from tests.commands.conftest import MONDAY, World
 from tests.influxdb.worlds import FIXTURES, PAIRS, name_of
+from tests.influxdb_server.holding import comparable, stored
 from tests.influxdb_server.picture import (
     as_imported,
     picture_of_arrival,
@@ -25,21 +24,6 @@ from tests.influxdb_server.server import InfluxServer, Login, Refused
 pytestmark = pytest.mark.xdist_group("influxdb-server")
 
 FILES = [path for path, _ in PAIRS] + [FIXTURES / "v1.6-upgraded-from-0.9" / "meta.db"]
-SECONDS = 60.0
-
-
-def stored(server: InfluxServer) -> Data:
-    return detect(ask_server(server.backup_address, timeout=SECONDS)).decode()
-
-
-def comparable(data: Data) -> Data:
-    """Without what a server changes on its own: it takes a cluster id where there is none, has no nodes, and writes a
-    user's privileges in random order."""
-    users = tuple(
-        replace(user, privileges=tuple(sorted(user.privileges, key=lambda given: given.database)))
-        for user in data.users
-    )
-    return replace(data, cluster_id=0, max_node_id=0, users=users)
 
 
 @pytest.mark.parametrize("path", FILES, ids=[name_of(path) for path in FILES])

@@ -10,10 +10,10 @@ import bcrypt
 import pytest
 
 from etcdmeta.influxdb import Dialect, Rule, arrive, encode
+from tests.influxdb_server.holding import comparable, stored
 from tests.influxdb_server.picture import as_imported, picture_of_arrival, picture_of_data, picture_of_server
 from tests.influxdb_server.server import InfluxServer, Login, Refused
 from tests.influxdb_server.statements import NOW, Statements
-from tests.influxdb_server.test_files import comparable, stored
 
 pytestmark = pytest.mark.xdist_group("influxdb-server")
 
