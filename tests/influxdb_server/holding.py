@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from etcdmeta.influxdb import Data, detect
 from etcdmeta.influxdb.asking import ask_server
-from etcdmeta.influxdb.data import DatabaseInfo, RetentionPolicyInfo, UserInfo, UserPrivilege
+from etcdmeta.influxdb.data import DatabaseInfo, UserInfo, UserPrivilege
 from tests.influxdb_server.server import InfluxServer
 
 SECONDS = 60.0
