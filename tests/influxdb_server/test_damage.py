@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from etcdmeta.influxdb import Dialect, InfluxDataInvalid, decode, for_dialect
+from etcdmeta.influxdb import Dialect, InfluxDataInvalid, decode, encoding_notes, for_dialect
 from tests.influxdb.damage import mutation, originals
 from tests.influxdb_server.holding import comparable, stored
 from tests.influxdb_server.server import DidNotStart, InfluxServer
@@ -36,7 +36,13 @@ def test_damage_is_judged_and_read_as_by_a_real_server(start_server: Callable[..
                 start_server(meta=blob)
             taken[False] += 1
             continue
-        server = start_server(meta=blob)
+        try:
+            server = start_server(meta=blob)
+        except DidNotStart:
+            # The one difference: a tenth byte of a number that goes beyond 64 bits. Protobuf's runtime drops what is
+            # too much, and so do we; it is named, and --strict refuses it.
+            assert any("more than 64 bits" in note.what for note in encoding_notes(blob).notes), what
+            continue
         assert comparable(stored(server)) == comparable(for_dialect(ours, Dialect.V1)), f"mutation {number} ({what})"
         server.stop()
         taken[True] += 1
