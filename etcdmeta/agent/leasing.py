@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from etcdmeta.agent.call import Call
 from etcdmeta.agent.reading import header_to_wire, record_to_wire
 from etcdmeta.consensus.protocol import Strategy
@@ -13,6 +15,8 @@ from etcdmeta.wire.pb import agent_pb2 as pb
 MOST_KEYS = 16
 MOST_SECONDS = 86_400
 _ADVISORY = (b"state/live/", b"state/progress/")
+_GROUP = re.compile(rb"state/db/[^/]+/rp/[^/]+/group/")
+"""May be compared, too: a copy's progress is put anew only while its owner stands as its node has seen it."""
 _COUNTERS: dict[int, Counter] = {
     pb.Compare.CREATE: Counter.CREATE,
     pb.Compare.MOD: Counter.MOD,
@@ -50,7 +54,7 @@ class Leasing:
         if not 0 < len(request.compares) + len(request.writes) + len(request.reads) <= MOST_KEYS:
             raise InvalidInput("an Advise that is too long, or empty", rule=f"1 to {MOST_KEYS} keys in all")
         txn = Transaction(
-            tuple(Compare(self._own(c.key), _counter(c.counter), c.number) for c in request.compares),
+            tuple(Compare(self._comparable(c.key), _counter(c.counter), c.number) for c in request.compares),
             tuple(self._write(event) for event in request.writes),
             tuple(Read(self._own(key)) for key in request.reads),
         )
@@ -63,6 +67,10 @@ class Leasing:
         if event.type == pb.Event.DELETE:
             return Delete(key)
         return Put(key, event.kv.value, event.kv.lease)
+
+    def _comparable(self, key: bytes) -> bytes:
+        prefix = self._keyspace.prefix
+        return key if key.startswith(prefix) and _GROUP.match(key, len(prefix)) else self._own(key)
 
     def _own(self, key: bytes) -> bytes:
         if not key.startswith(tuple(map(self._keyspace.absolute, _ADVISORY))):

@@ -70,6 +70,8 @@ class Decoder(Protocol):
         """The shards of a group and who owns them, without making models; none where it is deleted."""
 
     def group_is_deleted(self, value: bytes) -> bool: ...
+    def group_may_copy(self, value: bytes) -> bool:
+        """False: no owner in a group's value copies, for certain."""
 
 
 class PolicyTable:

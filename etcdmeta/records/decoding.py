@@ -36,6 +36,7 @@ M = TypeVar("M", bound=Message)
 
 _STATUSES: dict[str, OwnerStatus | str] = {"": OwnerStatus.ACTIVE, **{s.value: s for s in OwnerStatus}}
 _STATES: dict[str, NodeState | str] = {"": NodeState.JOINED, **{s.value: s for s in NodeState}}
+_COPYING = OwnerStatus.COPYING.value.encode()
 _PLAN_KINDS: dict[str, PlanKind | str] = {k.value: k for k in PlanKind}
 _PLAN_STATES: dict[str, PlanState | str] = {s.value: s for s in PlanState}
 _IMPORT_STATES: dict[str, ImportState | str] = {s.value: s for s in ImportState}
@@ -266,6 +267,9 @@ class RecordDecoder:
 
     def group_is_deleted(self, value: bytes) -> bool:
         return pb.ShardGroup.FromString(value).HasField("deleted_at")
+
+    def group_may_copy(self, value: bytes) -> bool:
+        return _COPYING in value  # the status is stored as its word
 
     def plan(self, row: Row) -> MovePlan:
         m = pb.Plan.FromString(row[0])

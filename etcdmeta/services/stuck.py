@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from etcdmeta.model.owners import OwnerStatus
+from etcdmeta.model.copying import copying_owners
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.model.times import format_time
 from etcdmeta.services.service import Turn
@@ -28,18 +28,13 @@ class StuckCopy(NamedTuple):
 
 
 def stuck_copies(snapshot: Snapshot, now: int, after: int = AFTER) -> Iterator[StuckCopy]:
-    """Copies that neither began nor reported in the last ``after`` nanoseconds."""
-    for shard_id, node_id in list(snapshot.tables.progress.keys()):
-        progress = snapshot.progress(shard_id, node_id)
-        group_id = snapshot.tables.shards.get(shard_id)
-        group = None if group_id is None else snapshot.find_group(group_id)
-        shard = None if group is None else group.shard(shard_id)
-        owner = None if shard is None else shard.owner(node_id)
-        if progress is None or owner is None or owner.status != OwnerStatus.COPYING:
-            continue
-        last = max(progress.updated, owner.since or 0)
+    """Copies that neither began nor reported in the last ``after`` nanoseconds, one without any report included."""
+    for _, shard, owner in copying_owners(snapshot):
+        progress = snapshot.progress(shard.id, owner.node_id)
+        reported = 0 if progress is None or progress.attempt != owner.attempt else progress.updated
+        last = max(reported, owner.since or 0)
         if now - last >= after:
-            yield StuckCopy(shard_id, node_id, owner.attempt, last)
+            yield StuckCopy(shard.id, owner.node_id, owner.attempt, last)
 
 
 class StuckCopies:

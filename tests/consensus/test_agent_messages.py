@@ -12,6 +12,7 @@ from etcdmeta.consensus.agent import parse_agents
 from etcdmeta.consensus.agent.failures import from_execution, from_repeatable
 from etcdmeta.consensus.agent.messages import News, cluster_of, encode_advice, is_picture
 from etcdmeta.consensus.protocol import Ambiguous, Compacted, FutureRevision
+from etcdmeta.records import keys
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.transaction import Compare, DeleteRange, Put, Read, Relayed, Transaction
 from etcdmeta.wire.failures import DETAILS_KEY, to_status
@@ -110,7 +111,11 @@ def test_agents_commit_liveness_and_progress_key_by_key_and_nothing_else() -> No
     request = encode_advice(Transaction((Compare.absent(live),), (Put(live, b"x", 7),), (Read(live),)))
     assert request.cluster == "prod"
     assert (request.writes[0].kv.lease, list(request.reads)) == (7, [live])
+    group = absolute(keys.group(1, 2, 0, 3))
+    assert encode_advice(Transaction((Compare.modified(group, 5),), (Put(live, b""),))).compares[0].key == group
     for txn in (
+        Transaction((), (Put(group, b""),)),
+        Transaction((), (Put(live, b""),), (Read(group),)),
         Transaction((), (Put(record, b""),)),
         Transaction((Compare.absent(record),), (Put(live, b""),)),
         Transaction((), (Put(live, b""),), (Read(record),)),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _CLUSTER = re.compile(rb"/etcdmeta/([^/]+)/")
 _ADVISORY = re.compile(rb"/etcdmeta/[^/]+/state/(live|progress)/")
+_GROUP = re.compile(rb"/etcdmeta/[^/]+/state/db/[^/]+/rp/[^/]+/group/")
+"""May be compared: whoever says how far a copy is may have to say that it is still wanted."""
 _STATE = re.compile(rb"/etcdmeta/[^/]+/state/")
 _COUNTERS = {
     Counter.CREATE: pb.Compare.CREATE,
@@ -123,12 +125,16 @@ class News:
 
 
 def encode_advice(txn: Transaction) -> pb.AdviseRequest:
-    """Raises `Defect` for what agents do not commit for others: all but liveness and progress, key by key."""
-    keys = [compare.key for compare in txn.compares] + [read.key for read in txn.reads]
-    keys += [write.start if not isinstance(write, Put | Delete) else write.key for write in txn.writes]
+    """Raises `Defect` for what agents do not commit for others: all but liveness and progress, key by key, with
+    compares of groups besides."""
+    reached = [read.key for read in txn.reads]
+    reached += [write.start if not isinstance(write, Put | Delete) else write.key for write in txn.writes]
+    compared = [compare.key for compare in txn.compares]
+    own = all(map(_ADVISORY.match, reached)) and all(_ADVISORY.match(key) or _GROUP.match(key) for key in compared)
     ranged = [each.range_end for each in txn.compares] + [each.range_end for each in txn.reads]
-    if any(ranged) or any(compare.less for compare in txn.compares) or not all(_ADVISORY.match(key) for key in keys):
+    if any(ranged) or any(compare.less for compare in txn.compares) or not own:
         raise Defect("a transaction on more than liveness and progress was to go through an agent")
+    keys = compared + reached
     return pb.AdviseRequest(
         cluster=cluster_of(keys[0]) if keys else "",
         compares=[pb.Compare(key=c.key, counter=_COUNTERS[c.counter], number=c.number) for c in txn.compares],

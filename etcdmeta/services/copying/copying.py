@@ -1,10 +1,11 @@
 """`Copying`: makes the copies that the metadata wants of a node, by the node's own transfer.
 
-Nothing of it is remembered here: what is to be copied, from whom, at which attempt, stands in the metadata, so that a
+Nothing of it is remembered here: what is to be copied, from whom, at which attempt, is what the owners say, so that a
 process that crashed begins its copies again when it is back, and one that was cancelled learns so by the watch. A copy
 that ends says so with the attempt that it was given; where that is not the owner's any more nothing changes. A source
 that is down is given up for another owner that serves and is live, by a new attempt. A node that is to be emptied
-takes its copies back: it would only have to hand them on.
+takes its copies back: it would only have to hand them on. One shard is in one pair of hands at a time: an attempt that
+is slow to end, or files that are being dropped, are waited for before the next attempt begins.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from etcdmeta.commands.copying import BeginCopy, CancelCopy, FinishCopy
 from etcdmeta.commands.owner import FailOwner
 from etcdmeta.commands.plan import Command
 from etcdmeta.commands.shard_edit import LONGEST_REASON
-from etcdmeta.errors import CopyCancelled, EtcdMetaError, NotFound, Refused, StoreClosed
+from etcdmeta.errors import EtcdMetaError, Fenced, NotFound, Refused, StoreClosed
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.services.copying.dropping import Unowned
-from etcdmeta.services.copying.reporting import Reporter, cancelled
+from etcdmeta.services.copying.reporting import Reporter
 from etcdmeta.services.copying.transfer import CopyJob, CopySource, ShardTransfer
-from etcdmeta.services.copying.wanted import Wanted, copies, is_going, other_source
+from etcdmeta.services.copying.wanted import Copies, Wanted, is_going, other_source
 from etcdmeta.store import Fence, MetaStore, SystemClock
 from etcdmeta.store.clock import Clock
 from etcdmeta.store.listeners import Publication
@@ -43,7 +44,9 @@ class Copying:
 
     ``at_once``: copies at a time. ``grace``: seconds that the files of a shard stay that the node owns no more; None:
     for ever. ``look_every``: seconds between two looks for such files. ``fence``: what the node's commits compare,
-    usually its liveness's key; None: nothing. ``clock``, ``monotonic`` are for tests.
+    usually its liveness's key, and None while it has none: then they wait; without it they compare nothing of the kind.
+    The node's lease is renewed by its agent, in a thread of its own, however long a copy takes. ``clock``,
+    ``monotonic`` are for tests.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Copying:
         at_once: int = AT_ONCE,
         grace: float | None = GRACE,
         look_every: float = LOOK_EVERY,
-        fence: Callable[[], Fence | None] = lambda: None,
+        fence: Callable[[], Fence | None] | None = None,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -68,7 +71,12 @@ class Copying:
         self._clock = clock or SystemClock()
         self._monotonic = monotonic
         self._unowned = None if grace is None else Unowned(store, node_id, grace, monotonic)
+        self._copies = Copies(node_id)
         self._running: dict[tuple[int, int, int], asyncio.Task[None]] = {}
+        self._dropping: set[int] = set()
+        """Shards whose files are on their way out."""
+        self._reported: dict[tuple[int, int, int], float] = {}
+        """When each copy was reported last: carried anew, it is the same copy."""
         self._settling: set[tuple[int, int, int]] = set()
         """Those of which the metadata is told something: not to be cancelled when it shows that it was."""
         self._news = asyncio.Event()
@@ -101,7 +109,8 @@ class Copying:
         finally:
             untap()
 
-    def _hear(self, _publication: Publication) -> None:
+    def _hear(self, publication: Publication) -> None:
+        self._copies.hear(publication)
         self._wake()
 
     def _wake(self) -> None:
@@ -132,17 +141,22 @@ class Copying:
 
     def _take_in(self, snapshot: Snapshot) -> None:
         """Cancel what is not wanted any more, begin what there is room for."""
-        wanted = {each.key: each for each in copies(snapshot, self._node_id)}
+        wanted = {each.key: each for each in self._copies.wanted(snapshot)}
+        self._reported = {key: at for key, at in self._reported.items() if key in wanted}
         for key, task in self._running.items():
             if key not in wanted and key not in self._settling:
-                task.cancel()
+                _cancel(task)
         for key, each in wanted.items():
             running = self._running.get(key)
-            if running is None and len(self._running) < self._at_once:
+            if running is None and len(self._running) < self._at_once and not self._in_hand(each.shard.id):
                 task = self._running[key] = asyncio.ensure_future(self._carry(each))
                 task.add_done_callback(partial(self._ended, key))
             elif running is not None and key not in self._settling and self._is_in_vain(snapshot, each):
-                running.cancel()  # carried anew, it is given up, or taken from elsewhere
+                _cancel(running)  # carried anew, it is given up, or taken from elsewhere
+
+    def _in_hand(self, shard_id: int) -> bool:
+        """Whether an earlier attempt has not ended yet, or the shard's files are being dropped."""
+        return shard_id in self._dropping or any(key[0] == shard_id for key in self._running)
 
     def _is_in_vain(self, snapshot: Snapshot, wanted: Wanted) -> bool:
         return is_going(snapshot, self._node_id) or other_source(snapshot, wanted, self._node_id) != 0
@@ -171,21 +185,36 @@ class Copying:
             await self._take_other_source(wanted, other)
             return
         log.info("copying shard %d from node %d, attempt %d", shard_id, wanted.source, attempt)
+        reporter = Reporter(
+            self._store, wanted, self._node_id, self._clock, self._monotonic,
+            last=self._reported.get(wanted.key), fence=self._fence_now,
+        )  # fmt: skip
+        why: BaseException | None = None
         try:
-            await self._transfer.copy(self._job(snapshot, wanted))
-        except CopyCancelled as error:
-            log.info("%s", error.message)
-            # The picture that says so is on its way; begun again before it comes, it would only be cancelled again.
-            await asyncio.sleep(_FIRST_REST)
+            if not wanted.incarnation:  # deleted by hand, say: others count running copies by their records
+                await asyncio.to_thread(reporter.write, None, None)
+            await self._transfer.copy(self._job(snapshot, wanted, reporter))
         except StoreClosed:
             raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            why = error  # nobody here did: something of its own was cancelled
         except Exception as error:  # noqa: BLE001 - the transfer is somebody else's: whatever it was, the copy failed
-            reason = _reason(error)
+            why = error
+        finally:
+            if reporter.last is not None:
+                self._reported[wanted.key] = reporter.last
+        if why is None:
+            await self._commit(FinishCopy(shard_id=shard_id, node_id=self._node_id, attempt=attempt))
+        elif reporter.ended is not None:
+            log.info("%s", reporter.ended.message)
+        else:
+            reason = _reason(why)
             log.warning("copying shard %d, attempt %d, failed: %s", shard_id, attempt, reason)
             command = FailOwner(shard_id=shard_id, node_id=self._node_id, reason=reason, attempt=attempt)
             await self._commit(command)
-        else:
-            await self._commit(FinishCopy(shard_id=shard_id, node_id=self._node_id, attempt=attempt))
 
     async def _take_other_source(self, wanted: Wanted, other: int) -> None:
         """A new attempt; where somebody else has begun one meanwhile, theirs."""
@@ -196,20 +225,12 @@ class Copying:
         if await self._commit(fail):
             await self._commit(BeginCopy(shard_id=shard_id, source=other, target=self._node_id))
 
-    def _job(self, snapshot: Snapshot, wanted: Wanted) -> CopyJob:
+    def _job(self, snapshot: Snapshot, wanted: Wanted, reporter: Reporter) -> CopyJob:
         node, liveness = snapshot.find_node(wanted.source), snapshot.liveness(wanted.source)
         source = CopySource(
             wanted.source, "" if node is None else node.host, "" if liveness is None else liveness.agent_address
         )
-        reporter = Reporter(self._store, wanted, self._node_id, self._clock, self._monotonic)
-
-        async def report(done: int | None, total: int | None) -> None:
-            if not any(each.key == wanted.key for each in copies(self._store.latest(), self._node_id)):
-                raise cancelled(wanted)
-            if reporter.due:
-                await asyncio.to_thread(reporter.write, done, total)
-
-        return CopyJob(wanted.shard, wanted.group, source, wanted.attempt, report)
+        return CopyJob(wanted.shard, wanted.group, source, wanted.attempt, reporter.report)
 
     async def _commit(self, command: Command) -> bool:
         """Until it is done, or refused for good, which is no error: the metadata wants something else by now. Whether
@@ -230,7 +251,18 @@ class Copying:
             rest = min(_LONGEST_REST, 2 * rest)
 
     def _execute(self, command: Command) -> None:
-        self._store.execute(command, fence=self._fence())
+        self._store.execute(command, fence=self._fence_now())
+
+    def _fence_now(self) -> Fence | None:
+        """Raises `Fenced` where there should be one, and is none at the moment."""
+        fence = None if self._fence is None else self._fence()
+        if self._fence is not None and fence is None:
+            raise Fenced(
+                f"node {self._node_id} is not live at the moment",
+                rule="what a node commits as itself compares the key of its liveness",
+                remedy="it is tried again when the node is live",
+            )
+        return fence
 
     # --- what is here and owned no more
 
@@ -249,12 +281,25 @@ class Copying:
 
     async def _drop(self, gone: Unowned) -> None:
         for shard_id in await asyncio.to_thread(gone.may_go, await self._transfer.shards()):
-            if await asyncio.to_thread(gone.still, [shard_id]):  # proven anew for each: dropping may take long
-                log.info("dropping the files of shard %d, which node %d owns no more", shard_id, self._node_id)
-                await self._transfer.drop(shard_id)
+            if self._in_hand(shard_id):
+                continue  # a copy that was cancelled, and has not ended yet
+            self._dropping.add(shard_id)
+            try:
+                if await asyncio.to_thread(gone.still, [shard_id]):  # proven anew for each: dropping may take long
+                    log.info("dropping the files of shard %d, which node %d owns no more", shard_id, self._node_id)
+                    await self._transfer.drop(shard_id)
+            finally:
+                self._dropping.discard(shard_id)
+                self._news.set()
 
 
-def _reason(error: Exception) -> str:
+def _cancel(task: asyncio.Task[None]) -> None:
+    """Once: what it does to end in peace is not cancelled by the next picture."""
+    if not task.cancelling():
+        task.cancel()
+
+
+def _reason(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     printable = "".join(c if c.isprintable() else " " for c in text)
     return printable.encode("utf-8", "replace")[: LONGEST_REASON // 2].decode("utf-8", "ignore")

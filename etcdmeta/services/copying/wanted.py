@@ -1,26 +1,30 @@
-"""What a picture wants of a node: pure."""
+"""What a picture wants of a node, by the owners alone: a progress record says how far a copy is, and may be missing."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from etcdmeta.model.entities import Shard, ShardGroup
 from etcdmeta.model.owners import SERVING, NodeState, OwnerStatus
 from etcdmeta.model.snapshot import Snapshot
+from etcdmeta.records.keys import Kind
+from etcdmeta.store.listeners import Publication
 
 _GOING = frozenset({NodeState.DRAINING, NodeState.REMOVING, NodeState.REMOVED})
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A copy that this node is to make. ``source`` 0: nobody said. ``incarnation``: the create revision of its
-    progress record."""
+    """A copy that this node is to make. ``source`` 0: nobody said. ``since``: when it was begun, ns. ``incarnation``:
+    the create revision of its progress record, 0 where there is none."""
 
     shard: Shard
     group: ShardGroup
     source: int
     attempt: int
+    since: int
     incarnation: int
 
     @property
@@ -29,18 +33,60 @@ class Wanted:
         return self.shard.id, self.attempt, self.source
 
 
-def copies(snapshot: Snapshot, node_id: int) -> Iterator[Wanted]:
-    """Those that node is to make, first those that were begun first. Each copy that runs has a progress record."""
-    found = []
-    for (shard_id, target), row in list(snapshot.tables.progress.items()):
-        group_id = snapshot.tables.shards.get(shard_id) if target == node_id else None
-        group = None if group_id is None else snapshot.find_group(group_id)
-        shard = None if group is None or group.is_deleted else group.shard(shard_id)
-        owner = None if shard is None else shard.owner(node_id)
-        if group is None or shard is None or owner is None or owner.status != OwnerStatus.COPYING:
-            continue
-        found.append((owner.since or 0, Wanted(shard, group, owner.source or 0, owner.attempt, row[2])))
-    yield from (wanted for _, wanted in sorted(found, key=lambda pair: (pair[0], pair[1].shard.id)))
+class Copies:
+    """The copies that a node is to make: found by one look at every group, then kept by what is published.
+
+    `hear` is called by the store's publisher, `wanted` by one thread that follows.
+    """
+
+    def __init__(self, node_id: int) -> None:
+        self._node_id = node_id
+        self._lock = threading.Lock()
+        self._everything = True
+        self._touched: set[int] = set()
+        self._groups: set[int] = set()
+
+    def hear(self, publication: Publication) -> None:
+        """For `MetaStore.tap`."""
+        touched = {int(change.place[1][3]) for change in publication.changes if change.place[0] is Kind.GROUP}
+        with self._lock:
+            self._everything |= publication.joined or not publication.changes
+            self._touched |= touched
+
+    def wanted(self, snapshot: Snapshot) -> list[Wanted]:
+        """In a picture that is as new as what was heard: first those that were begun first."""
+        with self._lock:
+            everything, self._everything = self._everything, False
+            touched, self._touched = self._touched, set()
+        if everything:
+            groups = {group.id for group, _, _ in snapshot.shards_of(self._node_id)}
+        else:
+            groups = self._groups | touched
+        found = sorted(copies(snapshot, self._node_id, groups), key=lambda each: (each.since, each.shard.id))
+        self._groups = {each.group.id for each in found}
+        return found
+
+
+def copies(snapshot: Snapshot, node_id: int, group_ids: Iterable[int]) -> Iterator[Wanted]:
+    """Those that a node is to make, of these groups; groups that are gone want nothing."""
+    for group_id in group_ids:
+        group = snapshot.find_group(group_id)
+        for shard in () if group is None else group.shards:
+            wanted = copy_of(snapshot, node_id, shard.id)
+            if wanted is not None:
+                yield wanted
+
+
+def copy_of(snapshot: Snapshot, node_id: int, shard_id: int) -> Wanted | None:
+    """What that node is to copy of that shard."""
+    group_id = snapshot.tables.shards.get(shard_id)
+    group = None if group_id is None else snapshot.find_group(group_id)
+    shard = None if group is None or group.is_deleted else group.shard(shard_id)
+    owner = None if shard is None else shard.owner(node_id)
+    if group is None or shard is None or owner is None or owner.status != OwnerStatus.COPYING:
+        return None
+    row = snapshot.tables.progress.get((shard_id, node_id))
+    return Wanted(shard, group, owner.source or 0, owner.attempt, owner.since or 0, 0 if row is None else row[2])
 
 
 def is_going(snapshot: Snapshot, node_id: int) -> bool:

@@ -171,7 +171,8 @@ class MetadataServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Advise(self, request, context):
-        """A transaction on liveness and progress alone, for the same nodes. Needs the right to join.
+        """A transaction on liveness and progress alone, for the same nodes; groups may be compared besides. Needs the right to
+        join.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

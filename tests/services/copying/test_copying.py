@@ -25,10 +25,10 @@ from etcdmeta.records.transaction import Delete, Put
 from etcdmeta.services.copying import Copying, CopyJob, ShardTransfer
 from etcdmeta.services.copying.dropping import Unowned
 from etcdmeta.services.copying.reporting import Reporter
-from etcdmeta.services.copying.wanted import copies
-from etcdmeta.store import MetaStore, SystemClock
+from etcdmeta.services.copying.wanted import copy_of
+from etcdmeta.store import Fence, MetaStore, SystemClock
 from etcdmeta.testing.transfers import CHUNK, DirectoryTransfer, checksum
-from tests.store.worlds import HOUR, World, wait_until
+from tests.store.worlds import HOUR, World, soon, wait_until
 
 SECONDS = 30.0
 
@@ -41,9 +41,7 @@ class Place:
         for number in range(replicas):
             store.add_node(f"n{number}:1")
         store.create_database("d", replicas=replicas, group_duration="1h")
-        self.shards = [
-            store.create_shard_group("d", "autogen", hour * HOUR).shards[0].id for hour in range(shards)
-        ]
+        self.shards = [store.create_shard_group("d", "autogen", hour * HOUR).shards[0].id for hour in range(shards)]
         for number in range(replicas, nodes):
             store.add_node(f"n{number}:1")
         for node_id in range(1, replicas + 1):
@@ -145,7 +143,8 @@ def test_how_far_it_is_is_seen(world: World, tmp_path: Path) -> None:
 def test_a_report_is_written_every_five_seconds_at_most(local: World, tmp_path: Path) -> None:
     place, seconds = Place(local.open(), tmp_path), [0.0]
     place.store.begin_copy(1, 1, 2)
-    (wanted,) = copies(place.store.snapshot(), 2)
+    wanted = copy_of(place.store.snapshot(), 2, 1)
+    assert wanted is not None
     reporter = Reporter(place.store, wanted, 2, SystemClock(), lambda: seconds[0])
     assert reporter.due
     reporter.write(10, 100)
@@ -168,6 +167,125 @@ def test_a_report_is_written_every_five_seconds_at_most(local: World, tmp_path: 
     with pytest.raises(CopyCancelled):
         reporter.write(70, 100)
     assert place.store.snapshot().progress(1, 2).bytes_done is None  # type: ignore[union-attr]
+
+
+def progress_key(world: World, node_id: int, shard_id: int = 1) -> bytes:
+    group = world.open().snapshot().group_of_shard(shard_id)
+    return world.keyspace.absolute(keys.progress(group.database_id, group.policy_id, shard_id, node_id))
+
+
+def test_an_owner_without_a_progress_record_is_copied(world: World, tmp_path: Path) -> None:
+    """The owner alone says what is wanted; what is missing is put anew, for those who count copies by it."""
+    place, gate = Place(world.open(), tmp_path), Gate()
+    place.store.begin_copy(1, 1, 2)
+    world.commit(Delete(progress_key(world, 2)))
+    place.store.wait_for(lambda snapshot: not snapshot.tables.progress, SECONDS)
+    with node(place, 2, DirectoryTransfer(place.root_of(2), place.root_of, gate)):
+        assert gate.reached.wait(SECONDS)
+        place.store.wait_for(lambda snapshot: snapshot.progress(1, 2), SECONDS)
+        gate.open.set()
+        place.wait_status(2, OwnerStatus.ACTIVE)
+    assert place.same(2)
+    assert not place.store.snapshot().tables.progress
+    assert place.store.snapshot().shard(1).last_attempt == 1
+
+
+def test_a_record_that_goes_in_the_middle_is_put_anew_only_while_the_owner_copies(world: World, tmp_path: Path) -> None:
+    place = Place(world.open(), tmp_path, nodes=2)
+    place.store.begin_copy(1, 1, 2)
+    place.store.wait_for(lambda snapshot: snapshot.progress(1, 2), SECONDS)
+    wanted = copy_of(place.store.snapshot(), 2, 1)
+    assert wanted is not None
+    reporter = Reporter(place.store, wanted, 2, SystemClock(), lambda: 0.0)
+    for done in (1, 2):
+        world.commit(Delete(progress_key(world, 2)))
+        reporter.write(done, 100)
+        place.store.wait_for(lambda s, n=done: (p := s.progress(1, 2)) and p.bytes_done == n, SECONDS)  # type: ignore[misc]
+    world.commit(Delete(progress_key(world, 2)))
+    place.store.cancel_copy(1, 2)
+    with pytest.raises(CopyCancelled):
+        reporter.write(3, 100)
+    place.store.wait_for(lambda snapshot: not snapshot.tables.progress, SECONDS)
+    assert not world.raw.read(progress_key(world, 2), deadline=soon()).kvs
+
+
+def test_a_cancel_in_that_very_moment_leaves_no_record(
+    local: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was looked at, and is cancelled before the fresh record is put."""
+    place, other = Place(local.open(), tmp_path, nodes=2), local.open()
+    place.store.begin_copy(1, 1, 2)
+    local.commit(Delete(progress_key(local, 2)))
+    place.store.wait_for(lambda snapshot: not snapshot.tables.progress, SECONDS)
+    wanted = copy_of(place.store.snapshot(), 2, 1)
+    assert wanted is not None
+    transact = place.store.strategy.transact
+
+    def late(txn: Any, *, deadline: float) -> Any:
+        monkeypatch.undo()
+        other.cancel_copy(1, 2)
+        return transact(txn, deadline=deadline)
+
+    monkeypatch.setattr(place.store.strategy, "transact", late)
+    with pytest.raises(CopyCancelled):
+        Reporter(place.store, wanted, 2, SystemClock(), lambda: 0.0).write(1, 2)
+    assert not local.raw.read(progress_key(local, 2), deadline=soon()).kvs
+
+
+def test_many_reports_at_once_are_one_write(local: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often, from however many of its tasks, and carried anew after its process gave it up once."""
+    place, written = Place(local.open(), tmp_path, nodes=2), []
+    write = Reporter.write
+    monkeypatch.setattr(Reporter, "write", lambda self, *told: written.append(told) or write(self, *told))
+
+    class Eager(DirectoryTransfer):
+        async def copy(self, job: CopyJob) -> None:
+            await asyncio.gather(*(job.report(n, 100) for n in range(100)))
+            await super().copy(job)
+
+    with node(place, 2, Eager(place.root_of(2), place.root_of), monotonic=lambda: 7.0):
+        place.store.begin_copy(1, 1, 2)
+        place.wait_status(2, OwnerStatus.ACTIVE)
+    assert written == [(0, 100)]
+
+
+@pytest.mark.parametrize("how", [asyncio.CancelledError(), CopyCancelled("so it says")], ids=["task", "copy"])
+def test_what_cancels_itself_has_failed(local: World, tmp_path: Path, how: BaseException) -> None:
+    """Nobody asked for it; begun again at once, it would do it again and again."""
+
+    class Quits(DirectoryTransfer):
+        async def copy(self, job: CopyJob) -> None:
+            raise how
+
+    place = Place(local.open(), tmp_path)
+    with node(place, 2, Quits(place.root_of(2), place.root_of)):
+        place.store.begin_copy(1, 1, 2)
+        owner = place.wait_status(2, OwnerStatus.FAILED)
+    assert owner is not None
+    assert "Cancelled" in owner.reason
+
+
+def test_what_a_node_commits_compares_its_liveness(local: World, tmp_path: Path) -> None:
+    place, fences = Place(local.open(), tmp_path), [None]
+    asked = threading.Semaphore(0)
+
+    def fence() -> Fence | None:
+        asked.release()
+        return fences[0]
+
+    with node(place, 2, fence=fence):
+        place.store.begin_copy(1, 1, 2)
+        for _ in range(3):
+            assert asked.acquire(timeout=SECONDS)  # it has copied, and is not live: it waits
+        local.commit(Put(keys.live(2), encode(Liveness(node_id=2, instance=1, since=1))))
+        row = place.store.wait_for(lambda snapshot: snapshot.tables.liveness.get(2), SECONDS)
+        assert place.owner(place.store.snapshot(), 2).status == OwnerStatus.COPYING  # type: ignore[union-attr]
+        fences[0] = Fence(keys.live(2), row[2] - 1, "an earlier life")  # type: ignore[call-overload]
+        for _ in range(3):
+            assert asked.acquire(timeout=SECONDS)
+        assert place.owner(place.store.snapshot(), 2).status == OwnerStatus.COPYING  # type: ignore[union-attr]
+        fences[0] = Fence(keys.live(2), row[2], "its liveness")  # type: ignore[call-overload]
+        place.wait_status(2, OwnerStatus.ACTIVE)
 
 
 def test_what_fails_says_why(local: World, tmp_path: Path) -> None:
@@ -238,6 +356,37 @@ def test_a_late_finisher_changes_nothing(local: World, tmp_path: Path) -> None:
     assert owner is not None
     assert owner.attempt == 2
     assert attempts == [1, 2]
+
+
+def test_the_next_attempt_waits_for_the_end_of_the_one_before(local: World, tmp_path: Path) -> None:
+    """One shard is in one pair of hands, though there is room for two copies."""
+    place, gate = Place(local.open(), tmp_path, shards=2), Gate()
+    running: list[int] = []
+    most: list[int] = []
+
+    class Slow(DirectoryTransfer):
+        async def copy(self, job: CopyJob) -> None:
+            if job.shard.id == 2:
+                return await super().copy(job)
+            running.append(job.attempt)
+            most.append(len(running))
+            gate.reached.set()
+            try:
+                await asyncio.sleep(SECONDS if job.attempt == 1 else 0)
+            finally:
+                await asyncio.to_thread(gate.open.wait, SECONDS)
+                running.remove(job.attempt)
+
+    with node(place, 2, Slow(place.root_of(2), place.root_of), at_once=2):
+        place.store.begin_copy(1, 1, 2)
+        assert gate.reached.wait(SECONDS)
+        place.store.cancel_copy(1, 2)
+        place.store.begin_copy(1, 1, 2)
+        place.store.begin_copy(2, 1, 2)
+        place.wait_status(2, OwnerStatus.ACTIVE, 2)  # the second attempt was looked at, too
+        gate.open.set()
+        place.wait_status(2, OwnerStatus.ACTIVE)
+    assert most == [1, 1]
 
 
 def test_a_source_that_died_is_left_for_another(local: World, tmp_path: Path) -> None:
@@ -339,6 +488,32 @@ def test_what_is_owned_no_more_goes_after_the_grace(local: World, tmp_path: Path
 def looked_again(looked: threading.Semaphore) -> None:
     for _ in range(3):
         assert looked.acquire(timeout=SECONDS)
+
+
+def test_no_copy_begins_while_its_files_are_dropped(local: World, tmp_path: Path) -> None:
+    place, gate = Place(local.open(), tmp_path), Gate()
+    fill(place.root_of(2) / "1")
+    order: list[str] = []
+
+    class Slow(DirectoryTransfer):
+        async def drop(self, shard_id: int) -> None:
+            gate.reached.set()
+            await asyncio.to_thread(gate.open.wait, SECONDS)
+            await super().drop(shard_id)
+            order.append("dropped")
+
+        async def copy(self, job: CopyJob) -> None:
+            order.append("copied")
+            await super().copy(job)
+
+    with node(place, 2, Slow(place.root_of(2), place.root_of), grace=0.0, look_every=0.02):
+        assert gate.reached.wait(SECONDS)
+        place.store.begin_copy(1, 1, 2)
+        place.store.begin_copy(1, 1, 3)  # something to be woken up by
+        gate.open.set()
+        place.wait_status(2, OwnerStatus.ACTIVE)
+    assert order == ["dropped", "copied"]
+    assert place.same(2)
 
 
 @pytest.mark.parametrize("what", ["owned again", "unreadable", "etcd is away", "another epoch"])
