@@ -260,6 +260,7 @@ class Assembly:
             self._duties = duties(
                 self.store, self.config.services, who=f"agent {self.address}", node_id=self.facts.node_id
             )
+            self.facts.services = self._duties.status
             self._duties.start()
 
     async def _become_live(self, node_id: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from etcdmeta.services.runner import ServiceStatus
 from etcdmeta.wire.pb import agent_pb2 as pb
 
 SourceKind = Literal["etcd", "agent", "cache"]
@@ -14,6 +15,10 @@ _SOURCES = {"etcd": pb.Freshness.ETCD, "agent": pb.Freshness.AGENT, "cache": pb.
 
 
 def _nobody() -> tuple[str, ...]:
+    return ()
+
+
+def _nothing() -> tuple[ServiceStatus, ...]:
     return ()
 
 
@@ -37,6 +42,8 @@ class Facts:
     """Nanoseconds since 1970."""
     agents: Callable[[], tuple[str, ...]] = _nobody
     """Addresses of the agents that are live; this one may be among them."""
+    services: Callable[[], tuple[ServiceStatus, ...]] = _nothing
+    """How the services of the cluster are that this agent stands for."""
     source: Callable[[str], tuple[SourceKind, str]] = _etcd
     """What the endpoint is that the store follows the picture at, and where that is: ``host:port``."""
 

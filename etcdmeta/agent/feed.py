@@ -33,9 +33,7 @@ class Feed:
     """All but `_publish` belongs to the loop that `start` was called on."""
 
     def __init__(self, store: MetaStore, facts: Facts, limits: Limits) -> None:
-        self.log = RevisionLog(
-            max_bytes=limits.log_bytes, max_entries=limits.log_entries, run_bytes=limits.piece_bytes
-        )
+        self.log = RevisionLog(max_bytes=limits.log_bytes, max_entries=limits.log_entries, run_bytes=limits.piece_bytes)
         self.streams = 0
         """Watches that are woken together; each counts itself."""
         self.closing = False

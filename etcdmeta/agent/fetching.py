@@ -74,9 +74,7 @@ class Fetching:
 
         async with self._pictures.read(pb.FetchResponse, self._feed.tip, fits) as picture:
             snapshot = picture.tip.snapshot
-            head = self._head(
-                pb.FetchResponse.PICTURE, snapshot.position, snapshot.generation
-            ).SerializeToString()
+            head = self._head(pb.FetchResponse.PICTURE, snapshot.position, snapshot.generation).SerializeToString()
             async for piece in picture.pieces():
                 await send_piece(call.context, head + piece)
                 head = b""

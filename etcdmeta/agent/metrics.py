@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from etcdmeta import errors
+from etcdmeta.agent.dutyreport import service_metrics
 from etcdmeta.agent.facts import Facts
 from etcdmeta.agent.liveness import Liveness, LivenessState
 from etcdmeta.model.snapshot import Snapshot
@@ -128,6 +129,7 @@ class _Readings(Collector):
             yield from _service(sources.server)
         if sources.liveness is not None:
             yield from _liveness(sources.liveness)
+        yield from service_metrics(sources.facts.services())
 
     def _picture(self, store: MetaStore) -> Iterator[Metric]:
         fresh, counters = store.freshness(), store.counters()
@@ -148,15 +150,11 @@ class _Readings(Collector):
         for reason, count in _reconnects(counters).items():
             reconnects.add_metric((reason,), count)
         yield reconnects
-        relists = CounterMetricFamily(
-            "etcdmeta_relists", "Times that the picture was listed anew.", labels=("reason",)
-        )
+        relists = CounterMetricFamily("etcdmeta_relists", "Times that the picture was listed anew.", labels=("reason",))
         for counter, reason in RELISTS.items():
             relists.add_metric((reason,), counters[counter])
         yield relists
-        troubles = CounterMetricFamily(
-            "etcdmeta_troubles", "What the follower met, and survived.", labels=("kind",)
-        )
+        troubles = CounterMetricFamily("etcdmeta_troubles", "What the follower met, and survived.", labels=("kind",))
         for counter in TROUBLES:
             troubles.add_metric((counter,), counters[counter])
         yield troubles

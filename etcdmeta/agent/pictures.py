@@ -103,9 +103,7 @@ class Pictures:
         self._freed = asyncio.Event()
 
     @asynccontextmanager
-    async def read(
-        self, kind: Any, newest: Callable[[], Tip], fits: Callable[[Tip], bool]
-    ) -> AsyncIterator[Picture]:
+    async def read(self, kind: Any, newest: Callable[[], Tip], fits: Callable[[Tip], bool]) -> AsyncIterator[Picture]:
         """One that somebody reads already and that ``fits``, else the newest. ``kind``: the class of its messages.
 
         Raises `TooManyRequests` where too many others are read for too long, and what ``newest`` raises.

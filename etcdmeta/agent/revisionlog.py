@@ -88,9 +88,7 @@ class RevisionLog:
         if len(payload) > LARGEST_STEP:
             self.cut(snapshot)
             return
-        step = Step(
-            before.revision, snapshot.position, snapshot.generation, joined, payload, snapshot.generation_mark
-        )
+        step = Step(before.revision, snapshot.position, snapshot.generation, joined, payload, snapshot.generation_mark)
         with self._mutex:
             self._steps.append(step)
             self._bytes += len(payload)

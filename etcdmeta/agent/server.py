@@ -82,9 +82,7 @@ class Server:
         )
         health = self._health = Health(SERVICE)
         health_pb2_grpc.add_HealthServicer_to_server(health, server)
-        reflection.enable_server_reflection(
-            (SERVICE, standard_health.SERVICE_NAME, reflection.SERVICE_NAME), server
-        )
+        reflection.enable_server_reflection((SERVICE, standard_health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         server.add_generic_rpc_handlers((gate,))
         try:
             port = self._bind(server)

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from typing import Protocol
 
 from etcdmeta.agent.call import Call
+from etcdmeta.agent.dutyreport import service_to_wire
 from etcdmeta.agent.executing import Executing, also_called
 from etcdmeta.agent.facts import Facts
 from etcdmeta.agent.fallback import PEERS
@@ -114,6 +115,7 @@ class Service:
             problem="" if freshness.problem is None else freshness.problem.message,
             participates=facts.participates,
             counters=self._store.counters(),
+            services=map(service_to_wire, facts.services()),
         )
 
 

@@ -1,4 +1,4 @@
-"""``etcdmeta agent status``: how agents are, each asked by its own address."""
+"""``etcdmeta agent status``: how agents are, each asked by its own address, and who runs the cluster's services."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etcdmeta.cli.agent import app
+from etcdmeta.cli.agent_services import item_of_service, service_table, service_warnings
 from etcdmeta.cli.exits import DEGRADED, UNAVAILABLE
 from etcdmeta.cli.frame import verb
 from etcdmeta.cli.output import Listing
@@ -62,6 +63,8 @@ def status(
     _raise_mistakes(said, given)
     items = [item_of(address, answer, nodes.get(address)) for address, answer in said.items()]
     session.output.listing(listing(items), picture)
+    if session.output.is_table:
+        service_table(session.output, items)
     answering = sum(item.answers for item in items)
     if answering < len(items):
         raise typer.Exit(DEGRADED if answering else UNAVAILABLE)
@@ -102,7 +105,9 @@ def listing(items: list[AgentItem]) -> Listing[AgentItem]:
         plain=AgentItem.plain,
         name=lambda item: item.address,
         things="agents",
+        flat={"services": _flat_services},
         summary={"agents": len(items), "answering": sum(item.answers for item in items)},
+        warnings=service_warnings(items),
     )
 
 
@@ -134,6 +139,7 @@ def item_of(address: str, said: AgentStatus | EtcdMetaError, node_id: int | None
         agents=list(said.agents),
         counters=said.counters,
         problem=said.problem or None,
+        services=list(map(item_of_service, said.services)),
     )
 
 
@@ -141,7 +147,9 @@ def _silent(address: str, error: EtcdMetaError, node_id: int | None) -> AgentIte
     unknown = dict.fromkeys(AgentItem.model_fields)
     state = _BUSY if isinstance(error, LimitReached) else None  # it is there, and takes nothing more on
     known = {"address": address, "answers": False, "node_id": node_id, "state": state, "problem": error.message}
-    return AgentItem.model_validate({**unknown, "etcd_endpoints": [], "agents": [], "counters": {}, **known})
+    return AgentItem.model_validate(
+        {**unknown, "etcd_endpoints": [], "agents": [], "counters": {}, "services": [], **known}
+    )
 
 
 def _configured(session: Session) -> list[str]:
@@ -165,6 +173,10 @@ def _state(item: AgentItem) -> str:
 
 def _problem(item: AgentItem) -> str:
     return shorten(item.problem or "", _LONGEST, placeholder=" …")
+
+
+def _flat_services(item: AgentItem) -> str:
+    return ",".join(f"{service.name}={'leads' if service.leads else 'stands by'}" for service in item.services)
 
 
 def _number(value: int | None) -> str:

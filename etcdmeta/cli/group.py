@@ -11,6 +11,7 @@ import typer
 from etcdmeta.cli.asking import confirm
 from etcdmeta.cli.changing import carry_out
 from etcdmeta.cli.frame import noun, verb
+from etcdmeta.cli.group_expire import delete_expired
 from etcdmeta.cli.group_untruncate import undo_truncation
 from etcdmeta.cli.items import GroupItem, GroupOwnerItem, GroupShardItem
 from etcdmeta.cli.naming import parse_id, parse_policy, policy_name
@@ -83,10 +84,30 @@ def create(
         carry_out(session, store, [command], dry_run=dry_run, show=made)
 
 
-@verb(app, "delete")
-def delete(ctx: typer.Context, ids: Ids, yes: Yes = False, dry_run: DryRun = False) -> None:
+@verb(
+    app,
+    "delete",
+    epilog="Retention marks at most max(10, 5 %) of the groups in a pass; with --expired you consent to all that have\n"
+    "expired. Nothing of --expired goes by one clock alone. Records and files go after a grace of a day.",
+)
+def delete(
+    ctx: typer.Context,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Shard groups; with --expired: DB[.POLICY]…, or all.")
+    ] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    expired: Annotated[
+        bool, typer.Option("--expired", help="All that their policies keep no longer, past retention's cap.")
+    ] = False,
+) -> None:
     """Mark shard groups deleted: their data is no longer served. Asks first."""
     session = Session.of(ctx)
+    if expired:
+        delete_expired(session, ids or (), yes=yes, dry_run=dry_run)
+        return
+    if not ids:
+        raise InvalidInput("delete which shard groups?", remedy="give their ids, or --expired")
     numbers = [parse_id(text, "shard group") for text in ids]
     with session.store() as store:
         snapshot, _ = session.look(store)

@@ -65,9 +65,20 @@ def ask(session: Session, *, quota: int, any_version: bool = False) -> Findings:
     nodes = node_facts(snapshot) if snapshot else []
     verdict, reasons = judge(members, cache, nodes, max_age=MAX_AGE)
     warnings = warnings_of(members, quota=quota, any_version=any_version)
+    if snapshot is not None:
+        warnings += retention_warnings(snapshot)
     if cache.cluster_id is None and cache.problem is None:
         warnings.append(f"there is no cluster {session.settings.cluster!r} yet")
     return Findings(members, cache, nodes, verdict, reasons, warnings)
+
+
+def retention_warnings(snapshot: Snapshot) -> list[str]:
+    """That more groups have expired, by this clock, than a pass of retention marks."""
+    from etcdmeta.commands.expiry import expired
+    from etcdmeta.services.retention import cap, held_back
+
+    left, most = sum(1 for _ in expired(snapshot, time.time_ns())), cap(snapshot)
+    return [held_back(left, most)] if left > most else []
 
 
 def _settle(store: MetaStore, seconds: float) -> None:

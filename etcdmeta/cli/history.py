@@ -92,9 +92,7 @@ def history(
         _follow(session, entries, coming, picture)
 
 
-def _follow(
-    session: Session, entries: list[HistoryEntry], coming: Iterator[HistoryEntry], picture: Picture
-) -> None:
+def _follow(session: Session, entries: list[HistoryEntry], coming: Iterator[HistoryEntry], picture: Picture) -> None:
     """One line, or one object, an operation, oldest first."""
     output = session.output
     session.note("following the history; Ctrl-C ends it")

@@ -29,9 +29,7 @@ class Things:
         """What to look for. Raises `InvalidInput`, `NotFound`."""
         from etcdmeta.store import touching
 
-        def each(
-            noun: str, names: Iterable[str], read: Callable[[str], str | int | tuple[str, str]]
-        ) -> list[Touching]:
+        def each(noun: str, names: Iterable[str], read: Callable[[str], str | int | tuple[str, str]]) -> list[Touching]:
             return [found for name in names for found in touching(snapshot, noun, read(name))]
 
         return (

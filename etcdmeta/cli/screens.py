@@ -25,6 +25,40 @@ class EtcdMemberItem(Item):
     problem: str | None
 
 
+class ServiceNoteItem(Item):
+    """What waits for a person: a sentence that says what to type, and how many things it is about."""
+
+    text: str
+    things: int
+
+
+class ServiceItem(Item):
+    """A service of the cluster, as an agent that stands for it sees it.
+
+    ``leads``: it runs there, now. ``leader``, ``since``: who ran it when that agent looked last, itself or another;
+    null: nobody. ``everySeconds``: between two passes; null: one lasts for as long as the lead. All else is of that
+    agent's own passes since its start, null where there was none: ``did`` what the last one did that did something
+    (``didAt`` null: it is under way), ``problem`` why the last one that failed did, ``failing`` that this was the very
+    last one, ``notes`` what the last one left to people.
+    """
+
+    name: str
+    leads: bool
+    leader: str | None
+    since: Time | None
+    every_seconds: float | None
+    passes: int
+    failures: int
+    pass_began: Time | None
+    pass_ended: Time | None
+    did: str | None
+    did_at: Time | None
+    problem: str | None
+    problem_at: Time | None
+    failing: bool
+    notes: list[ServiceNoteItem]
+
+
 class AgentItem(Item):
     """What one agent says of itself. ``answers`` false: ``problem`` says why, and all but the address is null (but
     for ``state`` "busy": it is there and takes nothing more on); else ``problem`` is what is wrong with its picture.
@@ -32,6 +66,7 @@ class AgentItem(Item):
 
     ``nodeId`` null: it is no node's. ``ageSeconds`` null: its picture was never proven current. ``live``: it follows at
     this moment. ``participates``: it commits to etcd itself. ``counters``: what it met since it was started.
+    ``services``: of the cluster, those that it stands for.
     """
 
     address: str
@@ -57,6 +92,7 @@ class AgentItem(Item):
     agents: list[str]
     counters: Mapping[str, int]
     problem: str | None
+    services: list[ServiceItem]
 
 
 class HistoryItem(Item):

@@ -4,6 +4,7 @@ one.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from etcdmeta.commands.creation import require_node
@@ -179,12 +180,13 @@ def cancel(edit: ShardEdit, owner: ShardOwner) -> Plan:
     edit.end_copy(owner)
     edit.remove(owner.node_id)
     notices = [] if edit.shard.owners else [f"shard {edit.shard.id} has no owner left"]
-    return edit.plan(
+    plan = edit.plan(
         f"node {owner.node_id} owns shard {edit.shard.id} no more; it was {owner.status}",
         owner.node_id,
         notices=notices,
         attempt=owner.attempt,
     )
+    return replace(plan, lasting=not edit.shard.owners)  # who took the last one away is asked years later
 
 
 def check_attempt(edit: ShardEdit, owner: ShardOwner, attempt: int) -> None:

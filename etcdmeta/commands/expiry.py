@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from etcdmeta.commands.group import forget_copies, rewrite
 from etcdmeta.commands.group_upkeep import BYTES_A_STEP
@@ -21,27 +21,31 @@ GROUPS_A_STEP = 30
 
 
 class ExpireShardGroups(Command):
-    """Mark the oldest groups that had expired by ``now`` deleted, at most ``most`` of them.
+    """Mark the oldest groups that had expired by ``now`` deleted, at most ``most`` of them; of one database or policy
+    only, where named.
 
-    ``now`` is the caller's, not the clock of the operation: whoever expires by a service's rule has asked more than
-    one clock. Source: InfluxDB's retention enforcement, which marks a group deleted when its end lies before now less
-    the policy's duration, and looks every 30 minutes.
+    A workflow: each step says how many are left. ``now`` is the caller's, not the clock of the operation: whoever
+    expires by a service's rule has asked more than one clock. Source: InfluxDB's retention enforcement, which marks a
+    group deleted when its end lies before now less the policy's duration, and looks every 30 minutes.
 
     Compares: ``mod(group)`` and ``mod(rp/P/info)`` of each, since a policy that keeps longer from now on keeps them.
     Writes: the groups with deleted-at ``now``; deletes the progress of their copies. Result: ``group_ids``, ``left``
-    (how many more had expired, beyond ``most``, too). Errors: `InvalidTime`, `InvalidInput`.
+    (how many more had expired, beyond ``most``, too). Errors: `InvalidTime`, `InvalidInput`, `DatabaseNotFound`,
+    `PolicyNotFound`.
     """
 
     NAME: ClassVar[str] = "expire shard groups"
 
     now: int
     most: int
+    database: str | None = None
+    policy: str | None = None
 
     def plan(self, context: Context) -> Plan:
         check_time(self.now)
         if self.most < 1:
             raise InvalidInput(f"at most {self.most} groups", value=self.most, rule="1 or more")
-        due = sorted(expired(context.snapshot, self.now), key=lambda pair: (pair[1].end, pair[1].id))
+        due = self.due(context.snapshot)
         step: list[tuple[PolicyView, ShardGroup]] = []
         size = 0
         for policy, group in due[: min(self.most, GROUPS_A_STEP)]:
@@ -59,7 +63,23 @@ class ExpireShardGroups(Command):
             rewrite(builder, group.model_copy(update={"deleted_at": self.now}))
             forget_copies(builder, group)
         count = "1 shard group" if len(step) == 1 else f"{len(step)} shard groups"
-        return builder.build(f"marked {count} deleted that had expired by {format_time(self.now)}", result)
+        more = min(self.most, len(due)) > len(step)
+        return builder.build(f"marked {count} deleted that had expired by {format_time(self.now)}", result, more=more)
+
+    def due(self, snapshot: Snapshot) -> list[tuple[PolicyView, ShardGroup]]:
+        """All that have expired, with their policies, in the order in which they go. Raises `DatabaseNotFound`,
+        `PolicyNotFound`."""
+        found = expired(snapshot, self.now)
+        if self.database is not None:
+            database = snapshot.database(self.database)
+            only = [snapshot.policy(self.database, self.policy)] if self.policy else database.policies()
+            ids = {policy.id for policy in only}
+            found = (pair for pair in found if pair[0].database.id == database.id and pair[0].id in ids)
+        return sorted(found, key=lambda pair: (pair[1].end, pair[1].id))
+
+    def following(self, result: Mapping[str, Any]) -> ExpireShardGroups:
+        """The rest of ``most``."""
+        return self.model_copy(update={"most": self.most - len(result["group_ids"])})
 
 
 def expired(snapshot: Snapshot, now: int) -> Iterator[tuple[PolicyView, ShardGroup]]:

@@ -90,8 +90,10 @@ class RaiseLedgerFloor(Command):
         if cluster.ledger_floor >= self.floor:
             return unchanged(f"the ledger's floor is at revision {cluster.ledger_floor}", result)
         changed = cluster.model_copy(update={"ledger_floor": self.floor})
-        return PlanBuilder().put(keys.CLUSTER, encode(changed)).build(
-            f"raised the ledger's floor to revision {self.floor}", result
+        return (
+            PlanBuilder()
+            .put(keys.CLUSTER, encode(changed))
+            .build(f"raised the ledger's floor to revision {self.floor}", result)
         )
 
 

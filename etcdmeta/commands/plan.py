@@ -26,7 +26,8 @@ MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``changed`` False: the same thing is there already. ``more``: another step of the workflow is left."""
+    """``changed`` False: the same thing is there already. ``more``: another step of the workflow is left. ``lasting``:
+    its ledger entry is kept as that of a `Command.lasting`, for what it does to this picture."""
 
     compares: tuple[Compare, ...]
     writes: tuple[Write, ...]
@@ -35,6 +36,7 @@ class Plan:
     changed: bool = True
     more: bool = False
     notices: tuple[str, ...] = ()
+    lasting: bool = False
 
 
 class IdsWanted(Exception):
@@ -88,13 +90,12 @@ class Command(BaseModel):
     """An intent. Frozen; comparable by `fingerprint`, which leaves out what is secret."""
 
     # hide_input_in_errors: an error of pydantic's own would show a secret.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     NAME: ClassVar[str]
     REPAIRS: ClassVar[bool] = False
     """Allowed while the cluster is read-only, or restored and not accepted yet."""
+
     @property
     def lasting(self) -> bool:
         """Whether its ledger entry is kept for ever: where a rule was broken by force, or the last serving owner could

@@ -105,4 +105,3 @@ def _require_room(view: PolicyView, group: ShardGroup, grown: dict[int, ShardGro
                 remedy="leave it truncated: queries read both groups",
             )
     return low
-

@@ -124,9 +124,7 @@ def arrive(data: Data, *, now: int, owner: int | None = None) -> Arrival:
             odd.add(Rule.NO_IDS_LEFT, name, f"ids would go on from {number}")
     node, group, shard = highest
     group = max(group, groups.highest_group)
-    return Arrival(
-        data.cluster_id, data.term, data.index, nodes + removed, databases, users, node, group, shard, odd
-    )
+    return Arrival(data.cluster_id, data.term, data.index, nodes + removed, databases, users, node, group, shard, odd)
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
@@ -174,9 +172,7 @@ def _databases(data: Data, groups: Groups, odd: Oddities) -> tuple[ArrivingDatab
     return tuple(found)
 
 
-def _database(
-    database: DatabaseInfo, name: str, path: str, groups: Groups, odd: Oddities
-) -> ArrivingDatabase:
+def _database(database: DatabaseInfo, name: str, path: str, groups: Groups, odd: Oddities) -> ArrivingDatabase:
     originals = {policy.name for policy in database.retention_policies}
     names: set[str] = set()
     policies = []

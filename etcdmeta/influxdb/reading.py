@@ -109,10 +109,7 @@ def _data(m: Any) -> Data:
 
 def _nodes(messages: Any) -> tuple[NodeInfo, ...]:
     return tuple(
-        [
-            NodeInfo(n.ID, from_bytes(n.Host), from_bytes(n.TCPHost) if n.HasField("TCPHost") else None)
-            for n in messages
-        ]
+        [NodeInfo(n.ID, from_bytes(n.Host), from_bytes(n.TCPHost) if n.HasField("TCPHost") else None) for n in messages]
     )
 
 

@@ -159,9 +159,7 @@ def _kept(value: int, kind: Kind) -> int:
     return int(value != 0) if kind is Kind.BOOL else value
 
 
-def _packed(
-    data: bytes, at: int, end: int, known: Field, counts: dict[int, int], path: Path | None, seen: Walk
-) -> int:
+def _packed(data: bytes, at: int, end: int, known: Field, counts: dict[int, int], path: Path | None, seen: Walk) -> int:
     inner, after = read_length(data, at, end)
     seen.note(at, path, known.name, "a packed list, which InfluxDB does not write")
     while inner < after:

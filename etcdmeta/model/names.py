@@ -128,9 +128,7 @@ def _shown(text: str) -> str:
 
 
 def _invalid(name: str, what: str, rule: str) -> InvalidName:
-    return InvalidName(
-        f"{_shown(name)} cannot name a {what}", value=name, rule=rule, remedy="choose another name"
-    )
+    return InvalidName(f"{_shown(name)} cannot name a {what}", value=name, rule=rule, remedy="choose another name")
 
 
 def _no_address(address: str, rule: str) -> InvalidAddress:

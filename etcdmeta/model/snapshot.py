@@ -225,9 +225,7 @@ class Snapshot(PlanQueries, ImportQueries):
     def nodes(self, *, include_removed: bool = False) -> tuple[Node, ...]:
         """In order of id, which is the order of joining."""
         found = [self._node(i, row) for i, row in self.tables.nodes.items()]
-        return tuple(
-            sorted((n for n in found if include_removed or n.state != NodeState.REMOVED), key=lambda n: n.id)
-        )
+        return tuple(sorted((n for n in found if include_removed or n.state != NodeState.REMOVED), key=lambda n: n.id))
 
     def find_node(self, node_id: int) -> Node | None:
         """Removed ones, too: they stay as tombstones."""

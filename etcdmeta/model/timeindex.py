@@ -36,9 +36,7 @@ class TimeIndex:
 
     __slots__ = ("_branches", "_length", "_starts")
 
-    def __init__(
-        self, branches: tuple[_Branch, ...] = (), starts: array[int] | None = None, length: int = 0
-    ) -> None:
+    def __init__(self, branches: tuple[_Branch, ...] = (), starts: array[int] | None = None, length: int = 0) -> None:
         """Empty without arguments; those are this module's own."""
         self._branches = branches
         self._starts = array("q", [firsts[0] for firsts, _ in branches]) if starts is None else starts
@@ -56,8 +54,7 @@ class TimeIndex:
         if any(map(gt, starts, starts[1:])):
             raise Defect("a time index was made from entries out of order")
         leaves = [
-            (starts[i : i + _WIDTH], ends[i : i + _WIDTH], ids[i : i + _WIDTH])
-            for i in range(0, len(starts), _WIDTH)
+            (starts[i : i + _WIDTH], ends[i : i + _WIDTH], ids[i : i + _WIDTH]) for i in range(0, len(starts), _WIDTH)
         ]
         branches = (_branch(tuple(leaves[i : i + _WIDTH])) for i in range(0, len(leaves), _WIDTH))
         return cls(tuple(branches), length=len(starts))

@@ -162,9 +162,7 @@ class RecordDecoder:
 
     def user(self, row: Row) -> User:
         m = pb.User.FromString(row[0])
-        return User(
-            **_counters(row), id=m.id, name=from_bytes(m.name), admin=m.admin
-        )
+        return User(**_counters(row), id=m.id, name=from_bytes(m.name), admin=m.admin)
 
     def database(self, row: Row) -> Database:
         m = pb.Database.FromString(row[0])

@@ -198,9 +198,7 @@ def encode_moves(moves: Sequence[Move]) -> bytes:
     """One page of a plan."""
     page = pb.Moves()
     for move in moves:
-        m = page.moves.add(
-            shard_id=move.shard_id, from_node=move.from_node, to_node=move.to_node, source=move.source
-        )
+        m = page.moves.add(shard_id=move.shard_id, from_node=move.from_node, to_node=move.to_node, source=move.source)
         _set_optional(m, "size", move.size)
     return page.SerializeToString()
 

@@ -202,6 +202,11 @@ def grace_covers(service: str) -> bytes:
     return b"grace/" + service.encode() + b"/covers"
 
 
+def grace_down(service: str) -> bytes:
+    """Under no lease: since when the service has seen which nodes to be down."""
+    return b"grace/" + service.encode() + b"/down"
+
+
 def secret(user_id: int) -> bytes:
     return b"secret/%016x" % user_id
 

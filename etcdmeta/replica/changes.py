@@ -159,13 +159,13 @@ def name_of(place: Place, snapshot: Snapshot) -> str:
             return f"{_policy(snapshot, d, p)} group {g}"
         case Kind.SUBSCRIPTION, (int(d), int(p), name):
             return f"{_policy(snapshot, d, p)} {name}"
-        case (Kind.QUERY | Kind.POLICY_NAME), (int(d), name):
+        case ((Kind.QUERY | Kind.POLICY_NAME), (int(d), name)):
             return f"{_database(snapshot, d)} {name}"
         case Kind.GRANT, (int(d), int(u)):
             return f"{_user(snapshot, u)} on {_database(snapshot, d)}"
         case Kind.USER, (int(u),):
             return _user(snapshot, u)
-        case (Kind.NODE | Kind.LIVENESS), (int(n),):
+        case ((Kind.NODE | Kind.LIVENESS), (int(n),)):
             return _node(snapshot, n)
         case (Kind.PLAN | Kind.IMPORT), (i,):
             return f"{kind} {i}"

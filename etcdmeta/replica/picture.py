@@ -93,16 +93,12 @@ class Picture:
         old = self.snapshot
         if old is None or revision.number <= old.revision:
             return Dropped(len(revision.events))
-        legality, why = examine(
-            revision.events, old.generation_mark, self._prefix_length, joined=revision.joined
-        )
+        legality, why = examine(revision.events, old.generation_mark, self._prefix_length, joined=revision.joined)
         if legality is Legality.DESTROYED:
             return Impossible(destroyed())
         if legality is not Legality.LEGAL:
             return Doubtful(_DOUBTS[legality], f"revision {revision.number}: {why}")
-        new, changes = apply(
-            old, revision.events, revision.number, self._prefix_length, joined=revision.joined
-        )
+        new, changes = apply(old, revision.events, revision.number, self._prefix_length, joined=revision.joined)
         if new.tables.cluster is not old.tables.cluster or new.tables.generation is None:
             problem = self._problem(new)
             if problem is not None:

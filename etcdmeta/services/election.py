@@ -77,6 +77,7 @@ class Lead:
         self._certain_until = 0.0  # until when the lease lives for certain, by ``monotonic``
         self._keeper: threading.Thread | None = None
         self._leader: Leader | None = None
+        self._seen: Leader | None = None
 
     def __repr__(self) -> str:
         return f"<Lead {self.name!r} {'held' if self.fence() is not None else 'not held'}>"
@@ -107,6 +108,11 @@ class Lead:
                 if not self._created:
                     self._drop_lease()
 
+    @property
+    def seen(self) -> Leader | None:
+        """Who led when this one stood last, itself included; None: nobody, or it was not asked yet."""
+        return self._seen
+
     def fence(self) -> Fence | None:
         """What every commit compares; None while the lead is not held, or not for certain."""
         with self._turned:
@@ -134,6 +140,7 @@ class Lead:
             standing = self._key.read(deadline=_soon())
             if standing is None or self._is_ours(standing):
                 standing = self._create()
+            self._seen = None if standing is None else standing.leader
             if standing is not None and self._is_ours(standing):
                 self._hold(standing)
                 return True

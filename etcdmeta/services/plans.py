@@ -29,9 +29,17 @@ class Plans:
         finally:
             with self._lock:
                 self._applier = None
-        return f"{applier.steps} steps of plans" if applier.steps else ""
+        return _told(applier)
+
+    def doing(self) -> str:
+        with self._lock:
+            return "" if self._applier is None else _told(self._applier)
 
     def interrupt(self) -> None:
         with self._lock:
             if self._applier is not None:
                 self._applier.stop()
+
+
+def _told(applier: Applier) -> str:
+    return f"{applier.steps} steps of plans" if applier.steps else ""

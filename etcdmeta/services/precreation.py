@@ -32,5 +32,9 @@ class Precreation:
             command = command.following(outcome.result)
         return f"precreated {made} shard groups" if made else ""
 
+    def doing(self) -> str:
+        """Its passes are told when they are over."""
+        return ""
+
     def interrupt(self) -> None:
         """A pass is short."""

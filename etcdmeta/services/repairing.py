@@ -1,22 +1,29 @@
 """The service ``repair``: new owners for shards that lost some, without being asked. Off unless it is asked for.
 
-It is careful, since moving data by itself has made many an outage worse: what is lost has to stay lost for a while,
-which the process measures by its own monotonic clock, so that a new leader begins to wait anew; one plan at a time, of
-a limited number of shards; and where more than a third of the nodes are down, nothing, since that is no lost disk but a
-lost rack or network, and somebody has to look. What it does is a plan as any other: seen, paused, aborted and undone.
+It is careful, since moving data by itself has made many an outage worse: what is lost has to stay lost for a while; one
+plan at a time, of a limited number of shards; and where more than a third of the nodes are down, nothing, since that is
+no lost disk but a lost rack or network, and somebody has to look. What it does is a plan as any other: seen, paused,
+aborted and undone.
+
+How long something is lost is told by what is stored, so that a change of leader resets nothing: a failed owner says
+``since`` when, and which nodes are down is noted at each pass (`etcdmeta.services.absences`). Nothing stored says since
+when a shard has fewer owners than its policy wants, none of them being lost (an owner was removed, the policy wants
+more): that is measured by the leader's own monotonic clock, and a new leader begins to wait anew.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from etcdmeta.commands.moveplan import StartPlan
 from etcdmeta.commands.planning import repair as plan_repair
 from etcdmeta.model.moveplans import ACTIVE_STATES, PlanKind
+from etcdmeta.model.owners import OwnerStatus
 from etcdmeta.model.snapshot import Snapshot
-from etcdmeta.services.service import Turn
+from etcdmeta.services.absences import down_since
+from etcdmeta.services.service import Note, Turn
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +33,7 @@ MOST_SHARDS = 100
 
 class Repairing:
     """``every`` and ``delay``: seconds between two looks, and how long something has to be lost; ``most``: shards of
-    one plan. ``monotonic`` is for tests."""
+    one plan. ``monotonic``, in seconds, is for tests."""
 
     name = "repair"
 
@@ -42,20 +49,31 @@ class Repairing:
         self._delay = delay
         self._most = most
         self._monotonic = monotonic
-        self._lost_since: dict[int, float] = {}  # by shard
+        self._seen: dict[int, float] = {}
+        """When each shard that lost something was first found, by ``monotonic``, under the present lead."""
+        self._lead = 0
 
     def run(self, turn: Turn) -> str:
         snapshot, now = turn.store.latest(), turn.now()
+        down = down_since(turn, snapshot, now)
         lost = {move.shard_id for move in plan_repair(snapshot, now=now).moves}
-        at = self._monotonic()
-        self._lost_since = {shard_id: self._lost_since.get(shard_id, at) for shard_id in lost}
-        ripe = sorted(s for s, since in self._lost_since.items() if at - since >= self._delay)[: self._most]
+        at, lead = self._monotonic(), turn.fence().create_revision
+        if lead != self._lead:
+            self._seen, self._lead = {}, lead  # another looked meanwhile, or nobody
+        self._seen = {shard_id: self._seen.get(shard_id, at) for shard_id in lost}
+        ripe = sorted(s for s in lost if self._lost_for(snapshot, s, now, down, at) >= self._delay)
         if not ripe or any(p.kind == PlanKind.REPAIR and p.state in ACTIVE_STATES for p in snapshot.plans()):
             return ""
-        down, nodes = down_of(snapshot)
-        if 3 * down > nodes:
-            log.warning("%d of %d nodes are down: nothing is repaired by itself", down, nodes)
+        missing, nodes = down_of(snapshot)
+        if 3 * missing > nodes:
+            text = (
+                f"{missing} of {nodes} nodes are down: nothing is repaired by itself; see `etcdmeta node list`, and "
+                "`etcdmeta shard repair` where they do not come back"
+            )
+            turn.notes.append(Note(text, len(ripe)))
+            log.warning("%s", text)
             return ""
+        ripe = ripe[: self._most]
         draft = plan_repair(snapshot, shards=ripe, now=now)
         if not draft.moves:
             return ""
@@ -63,6 +81,17 @@ class Repairing:
         plan_id = int(turn.store.execute(create, fence=turn.fence()).result["plan_id"])
         turn.store.execute(StartPlan(plan_id=plan_id), fence=turn.fence())
         return f"began plan {plan_id}: {len(draft.moves)} moves for {len(ripe)} shards that lost owners"
+
+    def _lost_for(self, snapshot: Snapshot, shard_id: int, now: int, down: Mapping[int, int], at: float) -> float:
+        """Seconds since the first of what the shard lost was; by the own clock where nothing that is stored tells."""
+        owners = snapshot.shard(shard_id).owners
+        since = [owner.since for owner in owners if owner.status == OwnerStatus.FAILED and owner.since]
+        since += [down[owner.node_id] for owner in owners if owner.node_id in down]
+        return max([at - self._seen[shard_id], *((now - told) / 1e9 for told in since)])
+
+    def doing(self) -> str:
+        """Its passes are told when they are over."""
+        return ""
 
     def interrupt(self) -> None:
         """A pass is two commits."""

@@ -3,8 +3,9 @@
 First an expired group is marked deleted; its record, and the nodes' files by their own rule, go after a grace of 24
 hours, which an etcd lease measures. Which time it is, more than one clock says (`etcdmeta.services.clocks`). One pass
 marks at most max(10, 5 %) of the live groups: a rule that somebody has just got wrong costs some groups in the first
-half hour, not all of them, and the log says that there is more. Source: InfluxDB looks every 30 minutes; the cap and
-the grace are the protocol's.
+half hour, not all of them. What is held back is told in the log, `agent status`, `health` and the metrics, and an
+operator's consent is to mark it: `etcdmeta group delete --expired`. Source: InfluxDB looks every 30 minutes; the cap
+and the grace are the protocol's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from etcdmeta.commands.group_upkeep import PruneShardGroups
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.model.times import MAX_TIME
 from etcdmeta.services import grace
-from etcdmeta.services.service import Turn
+from etcdmeta.services.service import Note, Turn
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,10 @@ class Retention:
         done += [f"pruned {pruned} whose grace was over"] if pruned else []
         return "; ".join(done)
 
+    def doing(self) -> str:
+        """Its passes are told when they are over."""
+        return ""
+
     def interrupt(self) -> None:
         """It looks between two commits."""
 
@@ -55,8 +60,10 @@ class Retention:
             left = outcome.result["left"]
             if not left:
                 break
-        if left:
-            log.warning("%d more shard groups have expired; one pass marks at most %d: they are next", left, most)
+        if left and not turn.stopping.is_set():
+            note = Note(held_back(left, most), left)
+            turn.notes.append(note)
+            log.warning("%s", note.text)
         return marked
 
     def _prune(self, turn: Turn) -> int:
@@ -73,6 +80,15 @@ class Retention:
         if not turn.stopping.is_set() and any(policy_has_deleted(turn.store.latest())):
             grace.begin(turn, self.name, self._grace_seconds, found.covered)
         return pruned
+
+
+def held_back(left: int, most: int) -> str:
+    """The sentence for what the cap leaves: what a person reads, and types."""
+    waiting = "1 expired shard group waits" if left == 1 else f"{left} expired shard groups wait"
+    return (
+        f"retention is held back by its cap: {waiting}, since a pass marks at most {most} deleted; if that is as it "
+        f"should be, `etcdmeta group delete --expired` marks them at once"
+    )
 
 
 def cap(snapshot: Snapshot) -> int:

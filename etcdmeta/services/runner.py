@@ -7,11 +7,11 @@ import random
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from etcdmeta.errors import EtcdMetaError, Fenced, StoreClosed
 from etcdmeta.services.election import Lead
-from etcdmeta.services.service import Service, Turn
+from etcdmeta.services.service import Note, Service, Turn
 from etcdmeta.store import MetaStore, SystemClock
 from etcdmeta.store.clock import Clock
 
@@ -24,14 +24,30 @@ STOP_SECONDS = 3.0
 
 @dataclass
 class ServiceStatus:
-    """``passes``, ``failures``: since the start. ``did``: what the last pass did that did something."""
+    """Times are nanoseconds since 1970 by the own clock, 0: never. ``leader``, ``since``: who led when it was looked at
+    last, this process or another; "": nobody. ``every``: seconds between two passes, 0 where one lasts for as long as
+    the lead.
+
+    The rest is this process's own, since its start. ``failures``: passes that failed, and ``problem`` the last one's;
+    ``last_error``: of the last pass, None where it was made. ``did``: what the last pass did that did something.
+    ``notes``: what the last pass left to people.
+    """
 
     name: str
+    every: float = 0.0
     leads: bool = False
+    leader: str = ""
+    since: int = 0
     passes: int = 0
     failures: int = 0
+    pass_began: int = 0
+    pass_ended: int = 0
     did: str = ""
+    did_at: int = 0
+    problem: str = ""
+    problem_at: int = 0
     last_error: EtcdMetaError | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass
@@ -39,6 +55,7 @@ class _Worker:
     service: Service
     lead: Lead
     status: ServiceStatus
+    failures_in_a_row: int = 0
     nudged: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
@@ -66,7 +83,8 @@ class ServiceRunner:
         self._stopping = threading.Event()
         self._workers = []
         for service in services:
-            worker = _Worker(service, Lead(store, service.name, ttl=ttl, who=who), ServiceStatus(service.name))
+            status = ServiceStatus(service.name, service.every)
+            worker = _Worker(service, Lead(store, service.name, ttl=ttl, who=who), status)
             self._workers.append(worker)
 
     def start(self) -> None:
@@ -91,7 +109,8 @@ class ServiceRunner:
                     log.warning("service %s did not end in %g s", worker.service.name, timeout)
 
     def status(self) -> tuple[ServiceStatus, ...]:
-        return tuple(worker.status for worker in self._workers)
+        """Of each service, as of now; from any thread."""
+        return tuple(map(_status, self._workers))
 
     def nudge(self) -> None:
         """Make the next passes now, and not when their time has come."""
@@ -121,8 +140,11 @@ class ServiceRunner:
         """Stand, or make a pass; the seconds until the next time."""
         service, status = worker.service, worker.status
         try:
-            if not worker.lead.try_acquire(0.0):
-                status.leads = False
+            leads = worker.lead.try_acquire(0.0)
+            seen = worker.lead.seen
+            status.leader, status.since = ("", 0) if seen is None else (seen.who, seen.since)
+            if not leads:
+                status.leads, status.notes = False, ()
                 # Spread, so that not all look at the same moment; twice in the time that a lead lives unattended.
                 return self._ttl * random.uniform(0.3, 0.5)
             if not status.leads:
@@ -130,24 +152,27 @@ class ServiceRunner:
                 status.leads = True
             self._store.read_consistent()
             turn = Turn(self._store, service.name, worker.lead.fence, self._stopping, self._clock, self._node_id)
+            status.pass_began = self._clock.now()
             did = service.run(turn)
         except Fenced as lost:
-            status.leads = False
+            status.leads, status.notes = False, ()
             log.warning("service %s: %s", service.name, lost.message)
             return 0.0
         except StoreClosed:
             raise
         except EtcdMetaError as error:
+            worker.failures_in_a_row += 1
             status.failures += 1
             if status.last_error is None or type(status.last_error) is not type(error):
                 log.warning("service %s: %s", service.name, error.message)
-            status.last_error = error
-            return min(LONGEST_REST, service.every or LONGEST_REST, 2.0 ** min(status.failures, 6)) * random.random()
+            status.last_error, status.problem, status.problem_at = error, error.message, self._clock.now()
+            longest = min(LONGEST_REST, service.every or LONGEST_REST)
+            return min(longest, 2.0 ** min(worker.failures_in_a_row, 6)) * random.random()
         status.passes += 1
-        status.failures = 0
-        status.last_error = None
+        worker.failures_in_a_row = 0
+        status.last_error, status.notes, status.pass_ended = None, tuple(turn.notes), self._clock.now()
         if did:
-            status.did = did
+            status.did, status.did_at = did, status.pass_ended
             log.info("service %s: %s", service.name, did)
         return service.every
 
@@ -157,3 +182,13 @@ class ServiceRunner:
             worker.lead.release()
         except EtcdMetaError as error:
             log.info("the lead of %s lapses by itself: %s", worker.service.name, error.message)
+
+
+def _status(worker: _Worker) -> ServiceStatus:
+    """A copy. A lead that is not certain any more is none, though the thread has not come to see it."""
+    status = replace(worker.status)
+    status.leads = status.leads and worker.lead.fence() is not None
+    doing = worker.service.doing() if status.leads else ""
+    if doing:
+        status.did, status.did_at = doing, 0
+    return status

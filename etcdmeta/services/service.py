@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 from etcdmeta.errors import Fenced
 from etcdmeta.services.clocks import agreed_time
@@ -13,10 +13,17 @@ from etcdmeta.store import Fence, MetaStore
 from etcdmeta.store.clock import Clock
 
 
+class Note(NamedTuple):
+    """What waits for a person: a sentence that says what to type, and how many things it is about."""
+
+    text: str
+    things: int = 1
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A pass of a leader. ``store`` has proven its picture current after the lead was won. ``node_id``: the node that
-    it is made at, 0 for none."""
+    it is made at, 0 for none. ``notes``: what the pass leaves to people, shown until the next one is over."""
 
     store: MetaStore
     name: str
@@ -24,6 +31,7 @@ class Turn:
     stopping: threading.Event
     clock: Clock
     node_id: int
+    notes: list[Note] = field(default_factory=list)
 
     def fence(self) -> Fence:
         """What every commit of the pass compares. Raises `Fenced` where the lead is not held, or not for certain."""
@@ -51,6 +59,9 @@ class Service(Protocol):
 
     def run(self, turn: Turn) -> str:
         """One pass; what it did, in words, "" for nothing. Errors of `etcdmeta.errors` end the pass, and are told."""
+
+    def doing(self) -> str:
+        """What the pass under way has done so far, where passes are long; "" for nothing. From any thread."""
 
     def interrupt(self) -> None:
         """End the pass soon; from any thread. ``turn.stopping`` is set already."""

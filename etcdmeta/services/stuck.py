@@ -11,7 +11,7 @@ from typing import NamedTuple
 from etcdmeta.model.copying import copying_owners
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.model.times import format_time
-from etcdmeta.services.service import Turn
+from etcdmeta.services.service import Note, Turn
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,9 @@ def stuck_copies(snapshot: Snapshot, now: int, after: int = AFTER) -> Iterator[S
 
 
 class StuckCopies:
-    """``every``: seconds; ``after``: nanoseconds without a sign. Each is told once by a leader."""
+    """``every``: seconds; ``after``: nanoseconds without a sign. Each is logged once by a leader, and stands in `agent
+    status` and the metrics for as long as it is stuck; `shard status` and `shard explain` say it by themselves, sooner.
+    """
 
     name = "stuck"
 
@@ -51,13 +53,24 @@ class StuckCopies:
         copies = stuck_copies(turn.store.latest(), turn.now(), self._after)
         found = {(copy.shard_id, copy.node_id, copy.attempt): copy for copy in copies}
         for key in found.keys() - self._told:
-            copy = found[key]
-            log.warning(
-                "the copy of shard %d to node %d gives no sign since %s; see `etcdmeta shard explain %d`",
-                copy.shard_id, copy.node_id, format_time(copy.last_sign), copy.shard_id,
-            )  # fmt: skip
+            log.warning("%s", _told(found[key]))
         self._told = set(found)
+        if found:
+            longest = min(found.values(), key=lambda copy: copy.last_sign)
+            more = f"; and {len(found) - 1} more: `etcdmeta shard status --copying`" if len(found) > 1 else ""
+            turn.notes.append(Note(_told(longest) + more, len(found)))
+        return ""
+
+    def doing(self) -> str:
+        """Its passes are told when they are over."""
         return ""
 
     def interrupt(self) -> None:
         """A pass is a look at the picture."""
+
+
+def _told(copy: StuckCopy) -> str:
+    return (
+        f"the copy of shard {copy.shard_id} to node {copy.node_id} gives no sign since {format_time(copy.last_sign)}; "
+        f"see `etcdmeta shard explain {copy.shard_id}`"
+    )

@@ -19,6 +19,33 @@ _SOURCES: Final = {1: "etcd", 2: "agent", 3: "cache"}  # by the number of pb.Fre
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceReport:
+    """A service of the cluster, as an agent that stands for it sees it. ``leads``: it runs there, now; ``leader`` and
+    ``since``: who ran it when that agent looked last, "" for nobody. ``every``: seconds between two passes, 0 where one
+    lasts for as long as the lead. Times are nanoseconds since 1970, 0: never; ``did_at`` 0: the pass under way.
+
+    Passes, what they did and why they failed is of that agent alone, since its start. ``failing``: the last one failed.
+    ``notes``: what the last one left to people, and how many things each is about.
+    """
+
+    name: str
+    leads: bool
+    leader: str
+    since: int
+    every: float
+    passes: int
+    failures: int
+    pass_began: int
+    pass_ended: int
+    did: str
+    did_at: int
+    problem: str
+    problem_at: int
+    failing: bool
+    notes: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AgentStatus:
     """What one agent says of itself. ``age``: seconds since its picture was last proven current, None where it never
     was; ``live``: it follows at this moment. ``source``: etcd, agent, cache or unknown. ``node_id`` 0: it is no node's.
@@ -47,6 +74,7 @@ class AgentStatus:
     participates: bool
     problem: str = ""
     counters: Mapping[str, int] = field(default_factory=dict)
+    services: tuple[ServiceReport, ...] = ()
 
 
 def agent_statuses(
@@ -108,4 +136,25 @@ def _read(address: str, said: pb.StatusResponse) -> AgentStatus:
         participates=said.participates,
         problem=said.problem,
         counters=dict(said.counters),
+        services=tuple(map(_service, said.services)),
+    )
+
+
+def _service(said: pb.ServiceStatus) -> ServiceReport:
+    return ServiceReport(
+        name=said.name,
+        leads=said.leads,
+        leader=said.leader,
+        since=said.since,
+        every=said.every,
+        passes=said.passes,
+        failures=said.failures,
+        pass_began=said.pass_began,
+        pass_ended=said.pass_ended,
+        did=said.did,
+        did_at=said.did_at,
+        problem=said.problem,
+        problem_at=said.problem_at,
+        failing=said.failing,
+        notes=tuple((note.text, note.things) for note in said.notes),
     )

@@ -25,7 +25,7 @@ class Commits(Protocol):
     def verify_password(self, name: str, password: str, deadline: float) -> bool:
         """Whether that is the user's password: see `MetaStore.verify_password`."""
 
-    def prune(self, actor: str, deadline: float, fence: Fence | None = None) -> int:
+    def prune(self, actor: str, deadline: float, fence: Fence | None = None, now: int | None = None) -> int:
         """Forget old operations; how many: see `MetaStore.prune_ledger`."""
 
     def close(self) -> None:

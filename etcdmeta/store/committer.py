@@ -97,8 +97,9 @@ class Committer:
         kvs = self._strategy.read(self._keyspace.absolute(keys.secret(user.id)), deadline=deadline).kvs
         return verify(password, decode_secret(kvs[0].value) if kvs else UNKNOWN_USER)
 
-    def prune(self, actor: str, deadline: float, fence: Fence | None = None) -> int:
-        old = prunable(self._strategy, self._keyspace, self._clock.now() - LEDGER_REACH, deadline)
+    def prune(self, actor: str, deadline: float, fence: Fence | None = None, now: int | None = None) -> int:
+        before = (self._clock.now() if now is None else now) - LEDGER_REACH
+        old = prunable(self._strategy, self._keyspace, before, deadline)
         if not old:
             return 0
         raising = RaiseLedgerFloor(floor=old[-1].revision + 1)

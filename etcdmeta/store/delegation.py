@@ -122,7 +122,8 @@ class Delegation:
         request = pb.VerifyPasswordRequest(cluster=self._cluster, user=name, password=password)
         return self._agents.verify_password(request, deadline=deadline).correct
 
-    def prune(self, actor: str, deadline: float, fence: Fence | None = None) -> int:  # noqa: ARG002 - the agent prunes
+    def prune(self, actor: str, deadline: float, fence: Fence | None = None, now: int | None = None) -> int:  # noqa: ARG002
+        """By the agent, and by its clock: a service, which has asked more than one, leads, and so has etcd."""
         request = pb.PruneLedgerRequest(cluster=self._cluster)
         return self._agents.prune_ledger(request, deadline=deadline).forgotten
 

@@ -132,9 +132,7 @@ def _newest_first(
     else:
         start = keyspace.absolute(keys.ledger(operation_id))
         end = start + b"0"
-    kvs = [
-        kv for page in strategy.list(start, end, deadline=deadline) for kv in page.kvs if kv.mod_revision > after
-    ]
+    kvs = [kv for page in strategy.list(start, end, deadline=deadline) for kv in page.kvs if kv.mod_revision > after]
     kvs.sort(key=lambda kv: (kv.mod_revision, kv.key), reverse=True)
     return (_entry(kv, keyspace) for kv in kvs)
 

@@ -339,9 +339,7 @@ def is_own_void(request: Request, entries: Sequence[LedgerEntry]) -> bool:
 
 
 def outcome_of(operation_id: str, generation: int, revision: int, plan: Plan) -> Outcome:
-    return Outcome(
-        operation_id, generation, revision, plan.changed, plan.result, plan.summary, plan.more, plan.notices
-    )
+    return Outcome(operation_id, generation, revision, plan.changed, plan.result, plan.summary, plan.more, plan.notices)
 
 
 def _share(deadline: float) -> float:

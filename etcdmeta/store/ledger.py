@@ -68,7 +68,7 @@ def encode_entry(operation: Operation, plan: Plan) -> bytes:
         time=operation.issued,
         touched=touched,
         touched_count=len(plan.writes),
-        lasting=operation.command.lasting,
+        lasting=operation.command.lasting or plan.lasting,
     ).SerializeToString()
 
 

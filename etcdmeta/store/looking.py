@@ -73,9 +73,7 @@ class Looking:
         committed for ``timeout`` seconds (None: never). Raises what reading the ledger raises, but for `Unavailable`.
         """
         wanted = HistoryFilter(actors, commands, None, until, touching)
-        return follow(
-            self.strategy, self.keyspace, self._driver, self.tap, wanted, after, self.deadline, timeout
-        )
+        return follow(self.strategy, self.keyspace, self._driver, self.tap, wanted, after, self.deadline, timeout)
 
     def snapshot_at(self: Looks, generation: int, *, timeout: float | None = None) -> Snapshot:
         """The picture as it was at a generation, liveness included, as far back as etcd has not compacted.

@@ -132,5 +132,3 @@ def _written(key: bytes, puts: dict[bytes, Put | Delete], ranges: Iterable[Delet
 
 def _in_any(key: bytes, ranges: Iterable[DeleteRange]) -> bool:
     return any(r.start <= key < r.end for r in ranges)
-
-

@@ -108,9 +108,7 @@ class MetaStore(Shortcuts, Looking):
         """
         strategy = open_strategy(endpoints, user=user, password=password, cacert=cacert, cert=cert, key=key)
         try:
-            store = cls(
-                strategy, cluster=cluster, timeout=timeout, actor=actor, max_age=max_age, cache_file=cache_file
-            )
+            store = cls(strategy, cluster=cluster, timeout=timeout, actor=actor, max_age=max_age, cache_file=cache_file)
         except BaseException:
             strategy.close()
             raise
@@ -236,9 +234,7 @@ class MetaStore(Shortcuts, Looking):
         """State, age, generation, revision and endpoint of the picture, and what is wrong with it, if anything."""
         return self._driver.freshness()
 
-    def changes(
-        self, since: Snapshot | None = None, *, timeout: float | None = None
-    ) -> Iterator[Change | Lagged]:
+    def changes(self, since: Snapshot | None = None, *, timeout: float | None = None) -> Iterator[Change | Lagged]:
         """What others, and this store, did, in order; first what came after ``since``, then as it happens.
 
         A reader that is too slow gets one `Lagged` with the picture to go on from. Ends when the store is closed, or
@@ -338,12 +334,13 @@ class MetaStore(Shortcuts, Looking):
 
     # --- upkeep and repairs
 
-    def prune_ledger(self, *, timeout: float | None = None, fence: Fence | None = None) -> int:
+    def prune_ledger(self, *, timeout: float | None = None, fence: Fence | None = None, now: int | None = None) -> int:
         """Forget old operations; how many. What is younger than 30 days, among the newest 50,000, or lasting, stays.
 
         First the floor in the guard is raised, then the entries go, oldest first: interrupted, the same call goes on.
+        ``now``: what they are old by, ns; the own clock (an agent's, where it does it), if it is not given.
         """
-        return self._commits.prune(self._actor, self.deadline(timeout), fence)
+        return self._commits.prune(self._actor, self.deadline(timeout), fence, now)
 
     def accept_restore(self, *, id_margin: int = 0, generation: int = 0, timeout: float | None = None) -> Outcome:
         """Take what a restored etcd holds as the world from now on: a new epoch, and writes are allowed again.

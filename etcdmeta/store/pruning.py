@@ -2,8 +2,8 @@
 
 The floor is raised in the guard first (`RaiseLedgerFloor`), so that nobody takes a missing entry for a restore of etcd;
 then the entries go, oldest first. What is kept: 30 days, since an operation id may be sent again for so long; the
-newest 50,000; and the newest 10,000 older ones that last: what was forced, who took a last serving owner away, and what
-became of plans.
+newest 50,000; and the newest 10,000 older ones that last: what was forced, who took a shard's last owner, or the last
+serving one, away, and what became of plans.
 """
 
 from __future__ import annotations
@@ -77,4 +77,3 @@ def prune(
             )
         gone += len(step)
     return gone
-

@@ -24,6 +24,8 @@ from etcdmeta.agent.liveness import Liveness
 from etcdmeta.agent.metrics import MeasuredStore, Metrics, Observed, outcome_of
 from etcdmeta.consensus.local import LocalStrategy
 from etcdmeta.errors import DatabaseNotFound, EtcdMetaError
+from etcdmeta.services.runner import ServiceStatus
+from etcdmeta.services.service import Note
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SECONDS = 20.0
@@ -35,7 +37,11 @@ class Serving:
 
 @pytest.fixture
 def world() -> Iterator[tuple[MeasuredStore, Metrics]]:
-    observed = Observed(Facts(version="1.2.3"))
+    services = (
+        ServiceStatus("retention", leads=True, passes=7, pass_ended=1795392000 * 10**9, notes=(Note("look", 213),)),
+        ServiceStatus("plans", failures=2),
+    )
+    observed = Observed(Facts(version="1.2.3", services=lambda: services))
     metrics = Metrics(observed)
     with MeasuredStore(LocalStrategy(), timeout=SECONDS) as store:
         store.wait_live()
@@ -80,6 +86,17 @@ def test_the_numbers_are_those_of_the_parts(world: tuple[MeasuredStore, Metrics]
     assert found["etcdmeta_bytes_sent_total", ""] == 4711
     assert found["etcdmeta_live", ""] == 0, "its keeper was not started"
     assert found["etcdmeta_nodes", "unreported"] == 1
+
+
+def test_the_services_of_the_cluster(world: tuple[MeasuredStore, Metrics]) -> None:
+    _, metrics = world
+    found = samples(metrics)
+    assert [found["etcdmeta_service_leads", name] for name in ("retention", "plans")] == [1, 0]
+    assert found["etcdmeta_service_passes_total", "retention"] == 7
+    assert found["etcdmeta_service_failures_total", "plans"] == 2
+    assert found["etcdmeta_service_waiting", "retention"] == 213
+    assert found["etcdmeta_service_pass_ended_timestamp_seconds", "retention"] == 1795392000
+    assert found["etcdmeta_service_pass_began_timestamp_seconds", "plans"] == 0
 
 
 def test_a_scrape_before_the_start_and_after_the_end(world: tuple[MeasuredStore, Metrics]) -> None:

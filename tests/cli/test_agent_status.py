@@ -117,6 +117,7 @@ def test_everything_that_an_agent_says(cli: Cli, serving: Serve) -> None:
             "agents": ["h1:8188"],
             "counters": {"relists": 2},
             "problem": None,
+            "services": [],
         }
     ]
     assert ran.json["summary"] == {"agents": 1, "answering": 1}
@@ -137,6 +138,90 @@ def test_the_table(cli: Cli, serving: Serve) -> None:
     wide = cli("agent", "status", well, "-o", "wide").lines
     assert wide[0].split()[-5:] == ["HOST", "REVISION", "REQUESTS", "QUARANTINED", "STARTED"]
     assert wide[1].split()[-5:] == ["h3:8088", "2000", "2", "1", "2026-11-23T00:00:00Z"]
+
+
+LEADS = pb.ServiceStatus(
+    name="retention",
+    leads=True,
+    leader="agent h3:8188",
+    since=1795392000000000000,
+    every=1800,
+    passes=7,
+    failures=1,
+    pass_began=1795395600000000000,
+    pass_ended=1795395601000000000,
+    did="marked 10 expired shard groups deleted",
+    did_at=1795395601000000000,
+    problem="etcd was away",
+    problem_at=1795393800000000000,
+    notes=[pb.ServiceStatus.Note(text="retention is held back by its cap", things=213)],
+)
+
+
+def with_services(*services: pb.ServiceStatus, node_id: int = 3) -> pb.StatusResponse:
+    status = pb.StatusResponse()
+    status.CopyFrom(WELL)
+    status.node_id = node_id
+    status.services.extend(services)
+    return status
+
+
+def standing_by(name: str, leader: str, since: int = 1795392000000000000) -> pb.ServiceStatus:
+    return pb.ServiceStatus(name=name, leader=leader, since=since)
+
+
+def test_who_runs_the_services_and_what_they_did(cli: Cli, serving: Serve) -> None:
+    under_way = pb.ServiceStatus(
+        name="plans", leads=True, leader="x", since=1795392000000000000, pass_began=1795392001000000000
+    )
+    failing = pb.ServiceStatus(
+        name="ledger", leads=True, leader="x", since=1795392000000000000, pass_began=1795392001000000000, failures=2,
+        failing=True, problem="etcd is away", problem_at=1795392002000000000,
+    )  # fmt: skip
+    leading = serving(with_services(LEADS, under_way, failing))
+    other = serving(
+        with_services(
+            *(standing_by(name, "agent h3:8188") for name in ("retention", "plans", "ledger")),
+            standing_by("precreation", f"agent {AWAY}"),  # it does not answer
+            pb.ServiceStatus(name="repair"),
+            node_id=4,
+        )
+    )
+    ran = cli("agent", "status", leading, other, AWAY)
+    rows = {line.split()[0]: line for line in ran.lines[ran.lines.index("") + 1 :]}
+    assert rows["SERVICE"].split() == ["SERVICE", "LEADER", "SINCE", "LAST", "PASS", "DID", "PROBLEM"]
+    since = "2026-11-23T00:00:00Z"
+    done = f"retention n3 {since} 2026-11-23T01:00:01Z marked 10 expired shard groups deleted 213 waiting"
+    assert rows["retention"].split() == done.split()
+    assert rows["plans"].split() == f"plans n3 {since} 2026-11-23T00:00:01Z goes on -".split()
+    assert rows["ledger"].split() == f"ledger n3 {since} 2026-11-23T00:00:02Z failed - etcd is away".split()
+    assert rows["precreation"].split() == f"precreation agent {AWAY} {since} - -".split()
+    assert rows["repair"].split() == ["repair", "nobody", "-", "-", "-"]
+    assert "warning: service retention: retention is held back by its cap" in ran.err
+    assert "warning: nobody runs the service repair" in ran.err
+    wide = cli("agent", "status", leading, other, "-o", "wide")
+    assert "2026-11-23T00:30:00Z etcd was away" in wide.out
+    ran = cli("agent", "status", leading, other, "-o", "json")
+    assert ran.json["warnings"][0] == "service retention: retention is held back by its cap"
+    assert ran.items[0]["services"][0] == {
+        "name": "retention",
+        "leads": True,
+        "leader": "agent h3:8188",
+        "since": since,
+        "everySeconds": 1800.0,
+        "passes": 7,
+        "failures": 1,
+        "passBegan": "2026-11-23T01:00:00Z",
+        "passEnded": "2026-11-23T01:00:01Z",
+        "did": "marked 10 expired shard groups deleted",
+        "didAt": "2026-11-23T01:00:01Z",
+        "problem": "etcd was away",
+        "problemAt": "2026-11-23T00:30:00Z",
+        "failing": False,
+        "notes": [{"text": "retention is held back by its cap", "things": 213}],
+    }
+    assert ran.items[1]["services"][-1]["leader"] is None
+    assert "retention=leads,plans=leads" in cli("agent", "status", leading, "-o", "csv").out
 
 
 @pytest.mark.parametrize("format_", ["json", "jsonl", "yaml", "csv", "tsv", "name", "wide", "table"])

@@ -285,6 +285,7 @@ CHANGES = [
     ("rp", "drop", "metrics.autogen"),
     ("group", "create", "metrics", "--at", "2027-01-01"),
     ("group", "delete", "1"),
+    ("group", "delete", "--expired"),
     ("group", "precreate", "--ahead", "30d"),
     ("group", "truncate", "--at", NOW),
     ("cq", "create", "metrics", "r", "SELECT 1"),

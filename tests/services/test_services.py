@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from etcdmeta.agent.duties import SERVICES, USUAL, check_services, parse_services
 from etcdmeta.commands.copying import BeginCopy
 from etcdmeta.commands.database import CreateDatabase
+from etcdmeta.embedded import Cluster
 from etcdmeta.errors import ConfigurationInvalid, Fenced, TooStale, Unavailable
-from etcdmeta.model.durations import DAY
+from etcdmeta.model.durations import DAY, SECOND
 from etcdmeta.model.entities import Liveness
 from etcdmeta.model.moveplans import PlanKind, PlanState
 from etcdmeta.records import keys
@@ -23,12 +28,12 @@ from etcdmeta.services.precreation import Precreation
 from etcdmeta.services.pruning import LedgerPruning
 from etcdmeta.services.repairing import Repairing
 from etcdmeta.services.retention import Retention, cap
-from etcdmeta.services.runner import ServiceRunner
-from etcdmeta.services.service import Service, Turn
+from etcdmeta.services.runner import ServiceRunner, ServiceStatus
+from etcdmeta.services.service import Note, Service, Turn
 from etcdmeta.services.stuck import StuckCopies, stuck_copies
-from etcdmeta.store import MetaStore, SystemClock
+from etcdmeta.store import MetaStore, SystemClock, pruning
 from etcdmeta.store.clock import Clock
-from tests.store.worlds import HOUR, World, soon
+from tests.store.worlds import HOUR, World, soon, wait_until
 
 SECONDS = 30.0
 YEAR = 365 * DAY
@@ -45,19 +50,28 @@ class Ahead(Clock):
         return SystemClock().now() + self.by
 
 
-@pytest.fixture
-def turn_of() -> Iterator[Callable[..., Turn]]:
+class Turns:
     """A pass of who leads, as the runner makes it."""
-    leads: list[Lead] = []
 
-    def make(store: MetaStore, name: str, *, by: int = 0, node_id: int = 0) -> Turn:
-        leads.append(Lead(store, name))
-        assert leads[-1].try_acquire(0.0)
-        return Turn(store, name, leads[-1].fence, threading.Event(), Ahead(by), node_id)
+    def __init__(self) -> None:
+        self._leads: list[Lead] = []
 
-    yield make
-    for lead in leads:
-        lead.release()
+    def __call__(self, store: MetaStore, name: str, *, by: int = 0, node_id: int = 0) -> Turn:
+        self._leads.append(Lead(store, name))
+        assert self._leads[-1].try_acquire(0.0)
+        return Turn(store, name, self._leads[-1].fence, threading.Event(), Ahead(by), node_id)
+
+    def release(self) -> None:
+        """Another may lead."""
+        for lead in self._leads:
+            lead.release()
+
+
+@pytest.fixture
+def turn_of() -> Iterator[Turns]:
+    turns = Turns()
+    yield turns
+    turns.release()
 
 
 def with_groups(store: MetaStore, count: int, *, keep: str = "1h") -> None:
@@ -106,7 +120,7 @@ def test_alone_the_own_clock_has_to_be_near_the_newest_commit() -> None:
 
 
 @direct
-def test_a_leader_a_year_ahead_takes_nothing_away(world: World, turn_of: Callable[..., Turn]) -> None:
+def test_a_leader_a_year_ahead_takes_nothing_away(world: World, turn_of: Turns) -> None:
     """With peers it goes by theirs, alone it is refused."""
     store = world.open()
     with_groups(store, 3, keep="1w")
@@ -122,13 +136,32 @@ def test_a_leader_a_year_ahead_takes_nothing_away(world: World, turn_of: Callabl
     assert "precreated" not in Precreation(ahead=1).run(turn)
 
 
+def test_a_leader_a_year_ahead_forgets_nothing_and_moves_nothing(
+    local: World, turn_of: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its store's clock is as wrong as its own."""
+    monkeypatch.setattr(pruning, "KEPT_ENTRIES", 2)
+    other = local.open()
+    four_nodes(other, replicas=2)
+    store = local.open(clock=Ahead(YEAR))
+    live(local, 2, SystemClock().now())
+    store.wait_for(lambda snapshot: snapshot.liveness(2), SECONDS)
+    before = [entry.operation_id for entry in other.history()]
+    assert len(before) > 5
+    assert LedgerPruning().run(turn_of(store, "ledger", by=YEAR, node_id=1)) == ""
+    assert [entry.operation_id for entry in other.history()] == before
+    shard = next(other.snapshot().groups()).shards[0]
+    other.fail_owner(shard.id, shard.owners[0].node_id, "disk lost")
+    turn = turn_of(store, "repair", by=YEAR, node_id=1)
+    store.read_consistent()
+    assert Repairing(delay=600.0).run(turn) == ""
+
+
 # --- retention
 
 
 @direct
-def test_expired_groups_are_marked_and_pruned_after_the_lease_of_the_grace(
-    world: World, turn_of: Callable[..., Turn]
-) -> None:
+def test_expired_groups_are_marked_and_pruned_after_the_lease_of_the_grace(world: World, turn_of: Turns) -> None:
     store = world.open()
     with_groups(store, 8)
     turn, service = turn_of(store, "retention"), Retention()
@@ -152,7 +185,7 @@ def test_expired_groups_are_marked_and_pruned_after_the_lease_of_the_grace(
     assert not world.raw.read(wait, deadline=soon()).kvs  # nothing is waited for
 
 
-def test_a_pass_marks_no_more_than_the_cap(local: World, turn_of: Callable[..., Turn]) -> None:
+def test_a_pass_marks_no_more_than_the_cap(local: World, turn_of: Turns) -> None:
     store = local.open()
     with_groups(store, 40)
     assert cap(store.snapshot()) == 10
@@ -161,6 +194,10 @@ def test_a_pass_marks_no_more_than_the_cap(local: World, turn_of: Callable[..., 
     oldest = sorted(store.snapshot().groups(include_deleted=True), key=lambda group: group.end)[:10]
     assert sorted(deleted(store)) == sorted(group.id for group in oldest)
     assert len(deleted(store)) == 10
+    (note,) = turn.notes
+    assert note.things in {27, 28}
+    assert note.text.startswith("retention is held back by its cap")
+    assert "`etcdmeta group delete --expired`" in note.text
     Retention().run(turn)
     assert len(deleted(store)) == 20
     Retention(consent=100).run(turn)
@@ -168,7 +205,7 @@ def test_a_pass_marks_no_more_than_the_cap(local: World, turn_of: Callable[..., 
 
 
 def test_a_policy_that_keeps_longer_in_that_moment_keeps(
-    local: World, turn_of: Callable[..., Turn], monkeypatch: pytest.MonkeyPatch
+    local: World, turn_of: Turns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was altered between the picture that the pass was planned on and its commit."""
     store, other = local.open(), local.open()
@@ -186,7 +223,7 @@ def test_a_policy_that_keeps_longer_in_that_moment_keeps(
     assert deleted(store) == []
 
 
-def test_who_lost_the_lead_marks_nothing(local: World, turn_of: Callable[..., Turn]) -> None:
+def test_who_lost_the_lead_marks_nothing(local: World, turn_of: Turns) -> None:
     store = local.open()
     with_groups(store, 8)
     turn = turn_of(store, "retention")
@@ -199,7 +236,7 @@ def test_who_lost_the_lead_marks_nothing(local: World, turn_of: Callable[..., Tu
 # --- the others
 
 
-def test_precreation_makes_what_comes_next_once(local: World, turn_of: Callable[..., Turn]) -> None:
+def test_precreation_makes_what_comes_next_once(local: World, turn_of: Turns) -> None:
     store = local.open()
     with_groups(store, 1, keep="1d")
     turn = turn_of(store, "precreation")
@@ -207,15 +244,13 @@ def test_precreation_makes_what_comes_next_once(local: World, turn_of: Callable[
     assert Precreation(ahead=HOUR).run(turn) == ""
 
 
-def test_the_ledger_is_pruned_under_the_lead(local: World, turn_of: Callable[..., Turn]) -> None:
+def test_the_ledger_is_pruned_under_the_lead(local: World, turn_of: Turns) -> None:
     store = local.open()
     store.init_cluster()
     assert LedgerPruning().run(turn_of(store, "ledger")) == ""
 
 
-def test_a_copy_that_says_nothing_is_stuck(
-    local: World, turn_of: Callable[..., Turn], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_copy_that_says_nothing_is_stuck(local: World, turn_of: Turns, caplog: pytest.LogCaptureFixture) -> None:
     store = local.open()
     with_groups(store, 1, keep="1d")
     store.add_node("n2:1")
@@ -228,9 +263,14 @@ def test_a_copy_that_says_nothing_is_stuck(
     for _ in range(2):
         assert service.run(turn) == ""
     assert caplog.text.count("the copy of shard 1 to node 2 gives no sign since") == 1
+    assert [note.things for note in turn.notes] == [1, 1]
+    assert "`etcdmeta shard explain 1`" in turn.notes[0].text
+    local.commit(Delete(local.keyspace.absolute(keys.progress(1, 1, 1, 2))))
+    store.wait_for(lambda snapshot: not snapshot.tables.progress, SECONDS)
+    assert [copy.shard_id for copy in stuck_copies(store.snapshot(), now + HOUR)] == [1]  # the owner says it
 
 
-def test_repair_waits_and_then_begins_one_plan(local: World, turn_of: Callable[..., Turn]) -> None:
+def test_repair_waits_and_then_begins_one_plan(local: World, turn_of: Turns) -> None:
     store = local.open()
     with_groups(store, 3, keep="1d")
     for number in (2, 3, 4):
@@ -249,7 +289,91 @@ def test_repair_waits_and_then_begins_one_plan(local: World, turn_of: Callable[.
     assert service.run(turn) == ""  # one plan at a time
 
 
-def test_with_many_nodes_down_nothing_is_repaired(local: World, turn_of: Callable[..., Turn]) -> None:
+def four_nodes(store: MetaStore, *, replicas: int) -> None:
+    """Three groups; all owners are where they belong."""
+    for number in range(1, 5):
+        store.add_node(f"n{number}:1")
+    store.create_database("d", duration="INF", group_duration="1h", replicas=replicas)
+    for hours in range(3):
+        store.create_shard_group("d", "autogen", SystemClock().now() - hours * HOUR)
+
+
+def comes(world: World, store: MetaStore, node_id: int) -> None:
+    live(world, node_id, 0)
+    store.wait_for(lambda snapshot: snapshot.liveness(node_id), SECONDS)
+    record = store.snapshot().node(node_id).model_copy(update={"reports_liveness": True})
+    world.commit(Put(keys.node(node_id), encode(record)))
+    store.wait_for(lambda snapshot: snapshot.node(node_id).reports_liveness, SECONDS)
+
+
+def goes(world: World, store: MetaStore, node_id: int) -> None:
+    world.commit(Delete(world.keyspace.absolute(keys.live(node_id))))
+    store.wait_for(lambda snapshot: snapshot.is_live(node_id) is False, SECONDS)
+
+
+def test_another_leader_of_repair_does_not_wait_anew_for_a_node_that_is_down(local: World, turn_of: Turns) -> None:
+    """Each leader is another process: nothing is remembered but what is stored."""
+    store = local.open()
+    four_nodes(store, replicas=2)
+    comes(local, store, 4)
+
+    def a_new_leader_after(seconds: int) -> str:
+        did = Repairing(delay=600.0, monotonic=lambda: 0.0).run(turn := turn_of(store, "repair", by=seconds * SECOND))
+        assert not turn.notes
+        turn_of.release()
+        return did
+
+    assert a_new_leader_after(0) == ""
+    goes(local, store, 4)
+    assert a_new_leader_after(60) == ""  # seen to be down
+    assert a_new_leader_after(300) == ""
+    assert a_new_leader_after(590) == ""
+    comes(local, store, 4)
+    assert a_new_leader_after(610) == ""  # seen to be back
+    assert not local.raw.read(local.keyspace.absolute(keys.grace_down("repair")), deadline=soon()).kvs
+    goes(local, store, 4)
+    for seconds in (700, 900, 1100, 1299):
+        assert a_new_leader_after(seconds) == ""
+    assert a_new_leader_after(1300).startswith("began plan 1:")
+
+
+def test_what_nobody_watched_for_long_is_watched_anew(local: World, turn_of: Turns) -> None:
+    store = local.open()
+    four_nodes(store, replicas=2)
+    comes(local, store, 4)
+    goes(local, store, 4)
+    for minutes in (0, 20):  # it may have been back in between
+        turn = turn_of(store, "repair", by=minutes * MINUTE)
+        assert Repairing(delay=600.0).run(turn) == ""
+        turn_of.release()
+
+
+def test_a_failed_owner_says_itself_since_when(local: World, turn_of: Turns) -> None:
+    store = local.open()
+    four_nodes(store, replicas=2)
+    shard = next(store.snapshot().groups()).shards[0]
+    store.fail_owner(shard.id, shard.owners[0].node_id, "disk lost")
+    assert Repairing(delay=600.0).run(turn_of(store, "repair", by=599 * SECOND)) == ""
+    turn_of.release()
+    assert Repairing(delay=600.0).run(turn_of(store, "repair", by=601 * SECOND)).startswith("began plan 1: 1 moves")
+
+
+def test_who_leads_again_knows_nothing_of_what_was_before(local: World, turn_of: Turns) -> None:
+    store = local.open()
+    four_nodes(store, replicas=1)
+    store.alter_policy("d", "autogen", replicas=2)
+    seconds = [0.0]
+    service = Repairing(delay=60.0, monotonic=lambda: seconds[0])
+    assert service.run(turn_of(store, "repair")) == ""
+    turn_of.release()
+    seconds[0] = 3600.0
+    turn = turn_of(store, "repair")
+    assert service.run(turn) == ""
+    seconds[0] = 3660.0
+    assert service.run(turn).startswith("began plan 1:")
+
+
+def test_with_many_nodes_down_nothing_is_repaired(local: World, turn_of: Turns) -> None:
     store = local.open()
     with_groups(store, 3, keep="1d")
     for number in (2, 3, 4):
@@ -262,8 +386,10 @@ def test_with_many_nodes_down_nothing_is_repaired(local: World, turn_of: Callabl
         local.commit(Put(keys.node(node_id), encode(reports)))
         local.commit(Delete(local.keyspace.absolute(keys.live(node_id))))
     store.wait_for(lambda snapshot: snapshot.is_live(4) is False, SECONDS)
-    assert Repairing(delay=0.0).run(turn_of(store, "repair")) == ""
+    turn = turn_of(store, "repair")
+    assert Repairing(delay=0.0).run(turn) == ""
     assert not store.snapshot().plans()
+    assert [note.text.partition(":")[0] for note in turn.notes] == ["2 of 4 nodes are down"]
 
 
 # --- running them
@@ -285,8 +411,17 @@ class Counting:
         self.passes.release()
         return "made a database"
 
+    def doing(self) -> str:
+        return ""
+
     def interrupt(self) -> None:
         pass
+
+
+class Noting(Counting):
+    def run(self, turn: Turn) -> str:
+        turn.notes.append(Note("look", 3))
+        return super().run(turn)
 
 
 @direct
@@ -317,6 +452,34 @@ def test_one_of_three_runs_it_and_another_takes_over(world: World) -> None:
     assert len([who for who, before in zip(makers, ["", *makers], strict=False) if who != before]) == 3  # by turns
 
 
+def test_a_leader_that_sleeps_in_the_middle_of_a_step_changes_nothing_when_it_wakes_up(
+    etcd_cluster: Cluster, etcd_prefix: str, etcd_store: MetaStore, turn_of: Turns
+) -> None:
+    """All that the step compares still stands but the lead: that alone keeps it from being done."""
+    with_groups(etcd_store, 8)
+    command = [sys.executable, "-m", "tests.services.stopping", ",".join(etcd_cluster.endpoints), etcd_prefix, "2"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stdout.readline() == "in the middle\n"
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+            lead = Lead(etcd_store, "retention")
+            assert lead.try_acquire(SECONDS)  # its time to live is over
+            generation = etcd_store.read_consistent().generation
+            os.kill(process.pid, signal.SIGCONT)
+            assert process.stdout.readline() == "refused\n"
+            assert deleted(etcd_store) == []
+            assert etcd_store.snapshot().generation == generation
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "0 nothing\n"
+        finally:
+            process.kill()
+    lead.release()
+    assert Retention().run(turn_of(etcd_store, "retention")).startswith("marked")
+
+
 def test_a_pass_that_fails_is_told_and_made_again(local: World) -> None:
     store = local.open()
     store.init_cluster()
@@ -330,8 +493,40 @@ def test_a_pass_that_fails_is_told_and_made_again(local: World) -> None:
     finally:
         runner.stop()
     (status,) = runner.status()
-    assert (status.leads, status.did) == (False, "made a database")
+    assert (status.leads, status.did, status.last_error) == (False, "made a database", None)
     assert status.passes >= 1
+    assert (status.failures, status.problem) == (1, "etcd is away")
+    assert 0 < status.problem_at <= status.did_at <= status.pass_ended
+
+
+def test_who_leads_is_known_to_those_who_stand_by(local: World) -> None:
+    store = local.open()
+    store.init_cluster()
+    passes = threading.Semaphore(0)
+    runners = [ServiceRunner(local.open(), [Noting(who, passes)], ttl=2.0, who=who) for who in "ab"]
+    try:
+        for runner in runners:
+            runner.start()
+        for _ in range(3):
+            assert passes.acquire(timeout=SECONDS)
+        wait_until(lambda: known(runners), "both know")
+        statuses = known(runners)
+    finally:
+        for runner in runners:
+            runner.stop()
+    (leading,) = [status for status in statuses if status.leads]
+    (standing_by,) = [status for status in statuses if not status.leads]
+    assert leading.leader == standing_by.leader
+    assert leading.since == standing_by.since > 0
+    assert leading.notes == (Note("look", 3),)
+    assert leading.passes > 0
+    assert (standing_by.passes, standing_by.notes, standing_by.pass_began) == (0, (), 0)
+
+
+def known(runners: list[ServiceRunner]) -> list[ServiceStatus]:
+    """Empty while not all is known."""
+    found = [status for runner in runners for status in runner.status()]
+    return found if all(status.leader for status in found) and any(status.notes for status in found) else []
 
 
 def test_names_of_services() -> None:

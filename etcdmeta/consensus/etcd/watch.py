@@ -88,9 +88,7 @@ class EtcdWatchStream:
 
     def _stream(self, metadata: Metadata, *, may_renew: bool) -> Generator[RawWatchResponse, None, Exception | None]:
         """One stream to its end; returns the refusal of a token at its beginning, if that can be mended."""
-        channel = open_channel(
-            self._transport.endpoint(self._endpoint), self._tls
-        )
+        channel = open_channel(self._transport.endpoint(self._endpoint), self._tls)
         began = False
         try:
             with self._lock:

@@ -422,6 +422,21 @@ class IdCounter(_message.Message):
     highest: int
     def __init__(self, highest: _Optional[int] = ...) -> None: ...
 
+class NodesDown(_message.Message):
+    __slots__ = ("seen", "since")
+    class SinceEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    SEEN_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    seen: int
+    since: _containers.ScalarMap[int, int]
+    def __init__(self, seen: _Optional[int] = ..., since: _Optional[_Mapping[int, int]] = ...) -> None: ...
+
 class Leader(_message.Message):
     __slots__ = ("who", "nonce", "since")
     WHO_FIELD_NUMBER: _ClassVar[int]

@@ -45,9 +45,7 @@ class OwnerShortcuts:
     ) -> Shard:
         """The operator's word; only along the table of transitions. Raises `TransitionRefused`."""
         self.execute(
-            SetOwnerStatus(
-                shard_id=shard_id, node_id=node_id, status=status, source=source, reason=reason, force=force
-            )
+            SetOwnerStatus(shard_id=shard_id, node_id=node_id, status=status, source=source, reason=reason, force=force)
         )
         return self.snapshot().shard(shard_id)
 

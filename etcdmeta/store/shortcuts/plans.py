@@ -46,9 +46,7 @@ class PlanShortcuts:
             self.execute(page, timeout=timeout)
         return self.snapshot().plan(plan_id)
 
-    def proposal(
-        self: Proposes, draft: PlanDraft, *, reason: str = "", limits: PlanLimits | None = None
-    ) -> CreatePlan:
+    def proposal(self: Proposes, draft: PlanDraft, *, reason: str = "", limits: PlanLimits | None = None) -> CreatePlan:
         """The command that `propose` begins with: all of a small plan, the first 10,000 moves of a large one."""
         limits = PlanLimits() if limits is None else limits
         return CreatePlan(

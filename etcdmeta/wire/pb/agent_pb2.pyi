@@ -437,7 +437,7 @@ class StatusRequest(_message.Message):
     def __init__(self, cluster: _Optional[str] = ...) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("version", "cluster", "cluster_id", "node_id", "host", "address", "position", "revision", "generation", "state", "freshness", "etcd_endpoints", "agents", "streams", "requests", "quarantined", "started", "problem", "participates", "counters")
+    __slots__ = ("version", "cluster", "cluster_id", "node_id", "host", "address", "position", "revision", "generation", "state", "freshness", "etcd_endpoints", "agents", "streams", "requests", "quarantined", "started", "problem", "participates", "counters", "services")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -465,6 +465,7 @@ class StatusResponse(_message.Message):
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     PARTICIPATES_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
     version: str
     cluster: str
     cluster_id: int
@@ -485,4 +486,46 @@ class StatusResponse(_message.Message):
     problem: str
     participates: bool
     counters: _containers.ScalarMap[str, int]
-    def __init__(self, version: _Optional[str] = ..., cluster: _Optional[str] = ..., cluster_id: _Optional[int] = ..., node_id: _Optional[int] = ..., host: _Optional[str] = ..., address: _Optional[str] = ..., position: _Optional[bytes] = ..., revision: _Optional[int] = ..., generation: _Optional[int] = ..., state: _Optional[str] = ..., freshness: _Optional[_Union[Freshness, _Mapping]] = ..., etcd_endpoints: _Optional[_Iterable[str]] = ..., agents: _Optional[_Iterable[str]] = ..., streams: _Optional[int] = ..., requests: _Optional[int] = ..., quarantined: _Optional[int] = ..., started: _Optional[int] = ..., problem: _Optional[str] = ..., participates: bool = ..., counters: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    services: _containers.RepeatedCompositeFieldContainer[ServiceStatus]
+    def __init__(self, version: _Optional[str] = ..., cluster: _Optional[str] = ..., cluster_id: _Optional[int] = ..., node_id: _Optional[int] = ..., host: _Optional[str] = ..., address: _Optional[str] = ..., position: _Optional[bytes] = ..., revision: _Optional[int] = ..., generation: _Optional[int] = ..., state: _Optional[str] = ..., freshness: _Optional[_Union[Freshness, _Mapping]] = ..., etcd_endpoints: _Optional[_Iterable[str]] = ..., agents: _Optional[_Iterable[str]] = ..., streams: _Optional[int] = ..., requests: _Optional[int] = ..., quarantined: _Optional[int] = ..., started: _Optional[int] = ..., problem: _Optional[str] = ..., participates: bool = ..., counters: _Optional[_Mapping[str, int]] = ..., services: _Optional[_Iterable[_Union[ServiceStatus, _Mapping]]] = ...) -> None: ...
+
+class ServiceStatus(_message.Message):
+    __slots__ = ("name", "leads", "leader", "since", "every", "passes", "failures", "pass_began", "pass_ended", "did", "did_at", "problem", "problem_at", "failing", "notes")
+    class Note(_message.Message):
+        __slots__ = ("text", "things")
+        TEXT_FIELD_NUMBER: _ClassVar[int]
+        THINGS_FIELD_NUMBER: _ClassVar[int]
+        text: str
+        things: int
+        def __init__(self, text: _Optional[str] = ..., things: _Optional[int] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LEADS_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    EVERY_FIELD_NUMBER: _ClassVar[int]
+    PASSES_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    PASS_BEGAN_FIELD_NUMBER: _ClassVar[int]
+    PASS_ENDED_FIELD_NUMBER: _ClassVar[int]
+    DID_FIELD_NUMBER: _ClassVar[int]
+    DID_AT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_AT_FIELD_NUMBER: _ClassVar[int]
+    FAILING_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    leads: bool
+    leader: str
+    since: int
+    every: float
+    passes: int
+    failures: int
+    pass_began: int
+    pass_ended: int
+    did: str
+    did_at: int
+    problem: str
+    problem_at: int
+    failing: bool
+    notes: _containers.RepeatedCompositeFieldContainer[ServiceStatus.Note]
+    def __init__(self, name: _Optional[str] = ..., leads: bool = ..., leader: _Optional[str] = ..., since: _Optional[int] = ..., every: _Optional[float] = ..., passes: _Optional[int] = ..., failures: _Optional[int] = ..., pass_began: _Optional[int] = ..., pass_ended: _Optional[int] = ..., did: _Optional[str] = ..., did_at: _Optional[int] = ..., problem: _Optional[str] = ..., problem_at: _Optional[int] = ..., failing: bool = ..., notes: _Optional[_Iterable[_Union[ServiceStatus.Note, _Mapping]]] = ...) -> None: ...
