@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _LISTED = frozenset({"node", "db", "rp", "group", "cq", "sub", "user", "shard", "plan"})
 _WORDS = frozenset({"list", "show"})
-_SCREENS = frozenset({("shard", "status"), ("shard", "map")})
+_SCREENS = frozenset({("shard", "status"), ("shard", "map"), ("user", "grants")})
 
 
 def check_past(ctx: Any, session: Session) -> None:
@@ -29,7 +29,7 @@ def check_past(ctx: Any, session: Session) -> None:
     shows = (verb[0] in _LISTED and verb[1] in _WORDS) or verb in _SCREENS
     if not shows or ctx.params.get("watch"):
         what = " ".join(words) + (" --watch" if shows else "")
-        ctx.fail(f"{what} is about the present: --at-generation is for list, show, shard status and shard map")
+        ctx.fail(f"{what} is about the present: --at-generation is for list, show, user grants, shard status and map")
 
 
 def look_back(session: Session, store: MetaStore, generation: int) -> tuple[Snapshot, Picture]:

@@ -11,6 +11,7 @@ from etcdmeta.commands.moving import AdvanceMove
 from etcdmeta.commands.owner import FailOwner, RemoveOwner, SetOwnerStatus
 from etcdmeta.errors import EtcdMetaError
 from etcdmeta.model.entities import ShardOwner
+from etcdmeta.model.times import format_time
 
 if TYPE_CHECKING:
     from etcdmeta.cli.session import Session
@@ -62,8 +63,17 @@ def past_of(session: Session, store: MetaStore, shard_id: int) -> Past:
         return Past((), f"the history of shard {shard_id} cannot be read: {error.message}")
     if not events:
         return Past((), f"the history of shard {shard_id} is not kept any more")
-    unknown = sum(event.owners is None for event in events)
-    gap = f"etcd has compacted how the owners were after {unknown} of {len(events)} changes" if unknown else ""
+    unknown = [number for number, event in enumerate(events) if event.owners is None]
+    gap = ""
+    if unknown:
+        # The last one of which the owners before, or after, are gone: it may be what took the last of them away, and
+        # the ledger keeps that, and who it was.
+        last = events[min(unknown[-1] + 1, len(events) - 1)]
+        gap = (
+            f"etcd has compacted how the owners were after {len(unknown)} of {len(events)} changes; the last change "
+            f"beside that gap, at {format_time(last.time // 10**9 * 10**9)} by {last.actor}: {last.summary} "
+            f"(all: etcdmeta history --shard {shard_id})"
+        )
     return Past(events, gap)
 
 

@@ -30,6 +30,7 @@ PAST = {
     ("cq", "list"): ("metrics",),
     ("sub", "list"): ("metrics",),
     ("user", "list"): (),
+    ("user", "grants"): (),
     ("plan", "list"): (),
     ("plan", "show"): None,
 }
@@ -144,6 +145,23 @@ def test_history_is_followed(etcd_cluster: Cluster, etcd_prefix: str, store: Met
     assert [item["generation"] for item in items] == [entry.generation for entry in told]
     document = {"apiVersion": "etcdmeta/v1", "kind": "HistoryList", "clusterId": None, "generation": 1, "revision": 1}
     validate({**document, "asOf": None, "ageSeconds": None, "summary": {}, "items": items, "warnings": []})
+
+
+def test_who_took_the_last_owner_away_is_told_when_etcd_has_forgotten(
+    prod: Cli, store: MetaStore, etcd_cluster: Cluster
+) -> None:
+    store.add_node("a:8088")
+    store.create_database("metrics", duration="INF")
+    (shard,) = store.create_shard_group("metrics", "autogen", NOON).shards
+    store.remove_owner(shard.id, 1, force=True, allow_last=True, reason="the disk is gone")
+    etcd_cluster.compact(store.read_consistent().revision)
+    told = store.history(commands=("remove owner",))[0].summary
+    assert "the disk is gone" in told
+    ran = prod("shard", "explain", str(shard.id), "-o", "json")
+    gap = ran.items[0]["gap"]
+    assert f"by tester@here: {told} (all: etcdmeta history --shard {shard.id})" in gap
+    assert told in " ".join(prod("shard", "explain", str(shard.id)).out.split())
+    assert told in prod("history", "--shard", str(shard.id)).out
 
 
 def test_a_truncation_is_undone(prod: Cli, store: MetaStore) -> None:

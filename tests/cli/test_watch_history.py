@@ -40,6 +40,7 @@ def play(store: MetaStore) -> None:
     store.alter_policy("metrics", "autogen", duration="60d", replicas=2)
     store.create_user("ann", "a very secret one")
     store.set_password("ann", "another secret one")
+    store.grant("ann", "metrics", "read")
     store.create_continuous_query("metrics", "cq", "SELECT mean(x) INTO y FROM z GROUP BY time(1m)")
     store.create_subscription("metrics", "autogen", "sub", "ALL", ["udp://h:9090"])
     store.truncate_shard_groups(NOON + 10**9)

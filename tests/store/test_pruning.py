@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from etcdmeta import MetaStore, new_operation_id
+from etcdmeta.commands.moveplan import FinishPlan
 from etcdmeta.commands.owner import RemoveOwner
+from etcdmeta.commands.planning import decommission
 from etcdmeta.commands.query import CreateContinuousQuery
 from etcdmeta.consensus.local import LocalCluster, LocalStrategy
-from etcdmeta.store import pruning
+from etcdmeta.store import pruning, touching
 
 DAY = 86_400_000_000_000
 
@@ -94,9 +96,7 @@ def test_an_operation_younger_than_the_reach_is_still_answered(store: MetaStore,
     assert store.execute(command, operation_id=operation_id) == first
 
 
-def test_of_what_lasts_the_newest_stay(
-    store: MetaStore, calendar: Calendar, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_what_lasts_the_newest_stay(store: MetaStore, calendar: Calendar, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pruning, "KEPT_LASTING", 2)
     for read_only in (True, False, True, False):
         store.set_read_only(read_only)
@@ -110,3 +110,46 @@ def test_of_what_lasts_the_newest_stay(
 def test_who_took_the_last_owner_away_lasts() -> None:
     assert RemoveOwner(shard_id=1, node_id=1, allow_last=True).lasting
     assert not RemoveOwner(shard_id=1, node_id=1).lasting
+
+
+def test_what_has_to_be_known_later_is_known_after_pruning_and_compaction(
+    calendar: Calendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who took a shard's last owners away, however it was done, and what became of plans."""
+    monkeypatch.setattr(pruning, "KEPT_ENTRIES", 5)
+    cluster = LocalCluster()
+    with MetaStore(LocalStrategy(cluster), cluster="prod", clock=calendar) as store:
+        store.wait_live(10)
+        for host in ("a:1", "b:1", "c:1"):
+            store.add_node(host)
+        store.create_database("metrics", duration="inf")
+        shards = [store.create_shard_group("metrics", "autogen", day * 7 * DAY).shards[0] for day in range(3)]
+        first, second, third = [(shard.id, shard.owners[0].node_id) for shard in shards]
+        store.remove_owner(*first, force=True, allow_last=True, reason="the disk is gone")
+        other = next(node.id for node in store.snapshot().nodes() if node.id != second[1])
+        store.begin_copy(second[0], second[1], other)
+        store.remove_owner(*second, force=True, allow_last=True, reason="this one, too")
+        store.cancel_copy(second[0], other)
+        plan = store.propose(decommission(store.snapshot(), [third[1]]), reason="old machine")
+        store.start_plan(plan.id)
+        store.abort_plan(plan.id, "after all not")
+        store.execute(FinishPlan(plan_id=plan.id))
+        fill(store, 20, "later")
+        calendar.time += 400 * DAY
+        assert store.prune_ledger() > 0
+        cluster.compact(store.read_consistent().revision)
+
+        def of(noun: str, number: int) -> list[str]:
+            return [entry.summary for entry in store.history(touching=touching(store.snapshot(), noun, number))]
+
+        (removed,) = of("shard", first[0])
+        assert "the disk is gone" in removed
+        assert [event.summary for event in store.owner_history(first[0])] == [removed]
+        last = of("shard", second[0])
+        assert len(last) == 2
+        assert last[1] == f"node {other} owns shard {second[0]} no more; it was copying"
+        assert not store.snapshot().shard(second[0]).owners
+        states = [text.rpartition(" is ")[2].partition(";")[0] for text in of("plan", plan.id)]
+        assert states[1:] == ["running", "aborting", "aborted"]
+        assert store.snapshot().plan(plan.id).state == "aborted"
+        assert "create shard group" not in [entry.command for entry in store.history(limit=None)]
