@@ -14,7 +14,6 @@ from etcdmeta.cli.asking import confirm
 from etcdmeta.cli.plan_follow import AT_WORK, Following
 from etcdmeta.cli.plan_listing import plans_listing
 from etcdmeta.cli.plan_screen import plan_lines, resuming
-from etcdmeta.cli.plan_table import many
 from etcdmeta.cli.plan_tally import IN_ORDER
 from etcdmeta.cli.plan_view import PlanView, draft_view, full_view
 from etcdmeta.cli.text import counted
@@ -175,7 +174,7 @@ def _tell_end(session: Session, store: MetaStore, plan: MovePlan, counts: Mappin
     if not session.output.is_table:
         session.output.listing(plans_listing([full_view(snapshot, plan, limits=False)]), session.look(store)[1])
         return
-    facts = [many(plan.moves, "move")]
+    facts = [counted(plan.moves, "move")]
     if counts is not None:
         facts += [f"{counts[state]:,} {state}" for state in IN_ORDER if counts[state]]
     note = f": {plan.note}" if plan.note else ""

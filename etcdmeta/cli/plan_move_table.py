@@ -10,10 +10,10 @@ from etcdmeta.cli import shard_cells as cells
 from etcdmeta.cli.naming import policy_name
 from etcdmeta.cli.plan_items import names_of
 from etcdmeta.cli.plan_moves import TROUBLE_FIRST, Agreement, MoveRow
-from etcdmeta.cli.plan_table import TextColumn, many, text_table
+from etcdmeta.cli.plan_table import TextColumn, text_table
 from etcdmeta.cli.plan_view import PlanView
 from etcdmeta.cli.shard_table import Look
-from etcdmeta.cli.text import printable, wrapped
+from etcdmeta.cli.text import counted, printable, wrapped
 
 SHOWN = 20
 """Moves and nodes, unless all are asked for."""
@@ -72,7 +72,7 @@ def _reasons(rows: Sequence[MoveRow], look: Look) -> list[str]:
     reasons = Counter(row.why for row in rows if row.agreement in {Agreement.BLOCKED, Agreement.DRIFTED})
     lines = []
     for why, count in reasons.most_common(_REASONS):
-        lines += wrapped(f"{many(count, 'move')}: {printable(why)}", look.width, "  ")
+        lines += wrapped(f"{counted(count, 'move')}: {printable(why)}", look.width, "  ")
     if len(reasons) > _REASONS:
         lines.append(f"  {len(reasons) - _REASONS:,} more reasons")
     return ["", "In trouble:", *lines] if lines else []

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from etcdmeta.cli.plan_move_table import SHOWN, move_lines
 from etcdmeta.cli.plan_moves import Agreement
-from etcdmeta.cli.plan_table import TextColumn, many, text_table
+from etcdmeta.cli.plan_table import TextColumn, text_table
 from etcdmeta.cli.plan_tally import IN_ORDER
 from etcdmeta.cli.plan_view import NodeBalance, PlanView
 from etcdmeta.cli.shard_table import Look
@@ -46,7 +46,7 @@ def headline(view: PlanView) -> str:
     """``plan 3 (rebalance) is running: 40 moves, 12 done, 4 copying, 24 waiting``."""
     plan = view.plan
     what = f"plan {plan.id} ({plan.kind}) is {plan.state}" if plan.id else f"a plan ({plan.kind}), not stored"
-    return f"{what}: {', '.join([many(plan.moves, 'move'), *states_words(view)])}"
+    return f"{what}: {', '.join([counted(plan.moves, 'move'), *states_words(view)])}"
 
 
 def states_words(view: PlanView) -> list[str]:
@@ -157,7 +157,7 @@ def _left_out(view: PlanView, look: Look, *, every: bool) -> list[str]:
     by_reason: dict[str, list[int]] = {}
     for shard_id, why in view.left_out:
         by_reason.setdefault(why, []).append(shard_id)
-    lines = [f"{many(len(view.left_out), 'shard')} cannot be helped:"]
+    lines = [f"{counted(len(view.left_out), 'shard')} cannot be helped:"]
     for why, shards in sorted(by_reason.items(), key=lambda item: -len(item[1])):
         named = ", ".join(map(str, shards if every else shards[:_NAMED]))
         more = "" if every or len(shards) <= _NAMED else f" and {len(shards) - _NAMED:,} more"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from etcdmeta.cli.shard_table import GAP, LEAST_NAME, LEAST_REASON, Look
-from etcdmeta.cli.text import counted, cut, display_width, printable, to_ascii
+from etcdmeta.cli.text import display_width, printable, to_ascii
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ def text_table(columns: Sequence[TextColumn], look: Look, notes: Sequence[str] =
         wanted = min(LEAST_REASON, longest) + len(GAP) if longest else 0
         if _width(shown) + wanted > look.width:
             beside = False
-            shown = _fitted(shown, look.width)
+            shown = _fitted(shown, look.width, look)
         room = look.width - _width(shown) - len(GAP)
     head, *rows = (GAP.join(row) for row in zip(*(column.padded() for column in shown), strict=True))
     lines = [f"{head}{GAP}{title}" if beside else head.rstrip()]
@@ -64,25 +64,20 @@ def text_table(columns: Sequence[TextColumn], look: Look, notes: Sequence[str] =
     return lines
 
 
-def many(count: int, noun: str) -> str:
-    """``3,000 moves``."""
-    return counted(count, noun).replace(str(count), f"{count:,}", 1)
-
-
 def _safe(column: TextColumn, look: Look) -> TextColumn:
     texts = [printable(cell) for cell in column.cells]
     cells = list(map(to_ascii, texts)) if look.ascii else texts
     return TextColumn(column.title, cells, column.right, column.rank, column.name)
 
 
-def _fitted(columns: list[TextColumn], width: int) -> list[TextColumn]:
+def _fitted(columns: list[TextColumn], width: int, look: Look) -> list[TextColumn]:
     while _width(columns) > width and any(column.rank for column in columns):
         last = max(column.rank for column in columns)
         columns = [column for column in columns if column.rank != last]
     for column in columns:
         if column.name and _width(columns) > width:
             least = max(LEAST_NAME, column.width - (_width(columns) - width))
-            column.cells = [cut(cell, least) for cell in column.cells]
+            column.cells = [look.cut(cell, least) for cell in column.cells]
     return columns
 
 

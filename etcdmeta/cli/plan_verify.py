@@ -16,11 +16,10 @@ from etcdmeta.cli.plan_listing import moves_listing
 from etcdmeta.cli.plan_move_table import move_lines
 from etcdmeta.cli.plan_moves import IN_AGREEMENT, TROUBLE_FIRST, place_of
 from etcdmeta.cli.plan_options import PlanId
-from etcdmeta.cli.plan_table import many
 from etcdmeta.cli.plan_view import PlanView, full_view
 from etcdmeta.cli.session import Session
 from etcdmeta.cli.shard_table import HEALTH_COLOURS, Look
-from etcdmeta.cli.text import to_ascii, wrapped
+from etcdmeta.cli.text import counted, to_ascii, wrapped
 from etcdmeta.cli.waiting import waiting
 from etcdmeta.model.durations import Duration
 from etcdmeta.model.health import Health, span_text
@@ -112,7 +111,7 @@ def verify_lines(
     plan, rows = view.plan, list(view.rows or ())
     counts = Counter(row.agreement for row in rows)
     parts = [f"{counts[agreement]:,} {agreement}" for agreement in reversed(TROUBLE_FIRST) if counts[agreement]]
-    facts = f"plan {plan.id} ({plan.kind}) is {plan.state}: {', '.join([many(plan.moves, 'move'), *parts])}"
+    facts = f"plan {plan.id} ({plan.kind}) is {plan.state}: {', '.join([counted(plan.moves, 'move'), *parts])}"
     word = str(verdict).upper()
     first, *more = wrapped(f"{word}  {facts}", look.width)
     lines = [look.paint(word, HEALTH_COLOURS[verdict]) + first[len(word) :], *more]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from etcdmeta.cli import shard_cells as cells
 from etcdmeta.cli.shard_table import HEALTH_COLOURS, MARK_COLOURS, Look
-from etcdmeta.cli.text import counted, cut, display_width, printable, to_ascii, wrapped
+from etcdmeta.cli.text import counted, display_width, printable, to_ascii, wrapped
 from etcdmeta.model.entities import Node
 from etcdmeta.model.health import Health, Presence, ShardStatus
 from etcdmeta.model.snapshot import Snapshot
@@ -78,7 +78,7 @@ def node_rows(snapshot: Snapshot, statuses: Sequence[ShardStatus], *, every: boo
 def map_lines(statuses: Sequence[ShardStatus], rows: Sequence[NodeRow], look: Look) -> list[str]:
     """Oldest shards on the left. In a pipe (no width) every shard has its column."""
     ordered = sorted(statuses, key=lambda status: (status.start, status.group_id, status.shard_id))
-    heads = _heads(rows)
+    heads = _heads(rows, look)
     head_width = max(map(display_width, heads), default=0)
     room = len(ordered) if look.width is None else max(_LEAST_COLUMNS, look.width - head_width - len(_GAP))
     each = max(1, -(-len(ordered) // room))
@@ -98,10 +98,10 @@ def map_lines(statuses: Sequence[ShardStatus], rows: Sequence[NodeRow], look: Lo
     return [to_ascii(line) for line in lines] if look.ascii else lines
 
 
-def _heads(rows: Sequence[NodeRow]) -> list[str]:
+def _heads(rows: Sequence[NodeRow], look: Look) -> list[str]:
     ids = max((len(f"n{row.node_id}") for row in rows), default=0)
     counts = max((len(str(len(row.marks))) for row in rows), default=0)
-    hosts = [cut(printable(row.host), _LONGEST_HOST) for row in rows]
+    hosts = [look.cut(printable(row.host), _LONGEST_HOST) for row in rows]
     host_width = max(map(display_width, hosts), default=0)
     return [
         f"{f'n{row.node_id}':<{ids}} {_padded(host, host_width)} {len(row.marks):>{counts}}"

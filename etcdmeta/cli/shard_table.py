@@ -1,12 +1,13 @@
 """The table of `shard status`, laid out by hand, not by rich: 10,000 rows have to stand within a second.
 
-On a terminal that is too narrow, the table gives up, in this order, the column for reasons (they move below
-their row), GROUP, the end of SPAN, HEAT, the column for owners (they move, too), START, and cuts names last. A
-pipe gets everything, uncut.
+On a terminal that is too narrow, the table gives up, in this order, the column for reasons (those that say more than
+the owners do move below their row), GROUP, the end of SPAN, HEAT, the column for owners (they move, too), START, and
+cuts names last. A pipe gets everything, uncut.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ GAP = "  "
 LEAST_REASON = 24
 """A column for reasons narrower than this is worse than lines below the rows."""
 LEAST_NAME = 12
+_TOLD = re.compile(r"(?:(?: · |; )?(?:n\d+: down|n\d+: node gone|n\d+ is leaving))+")
+"""Reasons that say no more than the owners do: not worth a line of their own."""
 
 HEALTH_COLOURS = {
     Health.UNAVAILABLE: "1;31",
@@ -47,6 +50,10 @@ class Look:
     wide: bool = False
     quiet: bool = False
     height: int | None = None
+
+    def cut(self, text: str, width: int) -> str:
+        """See `etcdmeta.cli.text.cut`; in ASCII it is ASCII."""
+        return cut(to_ascii(text), width, "...") if self.ascii else cut(text, width)
 
     def paint(self, text: str, colour: str) -> str:
         """In the terminal's colours, given as the numbers of an SGR sequence."""
@@ -90,7 +97,7 @@ def status_table(statuses: Sequence[ShardStatus], look: Look) -> list[str]:
     if look.width is None or look.wide:
         layout = _Layout(columns, reasons if any(reasons) else [], None, [])
     else:
-        layout = _fitted(columns, statuses, reasons, look.width)
+        layout = _fitted(columns, statuses, reasons, look.width, look)
     return _lines(statuses, layout, look)
 
 
@@ -127,13 +134,15 @@ def _columns(statuses: Sequence[ShardStatus], look: Look) -> list[_Column]:
     return columns
 
 
-def _fitted(columns: list[_Column], statuses: Sequence[ShardStatus], reasons: list[str], width: int) -> _Layout:
+def _fitted(
+    columns: list[_Column], statuses: Sequence[ShardStatus], reasons: list[str], width: int, look: Look
+) -> _Layout:
     """What fits into ``width`` cells; see the module for what goes first."""
     longest = max(map(display_width, reasons), default=0)
     room = width - _width(columns) - len(GAP)
     if longest and room >= min(LEAST_REASON, longest):
         return _Layout(columns, reasons, room, [])
-    below = [[reason] if reason else [] for reason in reasons]
+    below = [[reason] if reason and not _TOLD.fullmatch(reason) else [] for reason in reasons]
     if _width(columns) > width:
         columns = [column for column in columns if column.title != "GROUP"]
     if _width(columns) > width:
@@ -150,7 +159,7 @@ def _fitted(columns: list[_Column], statuses: Sequence[ShardStatus], reasons: li
     if _width(columns) > width:
         names = columns[1]
         least = max(LEAST_NAME, names.width - (_width(columns) - width))
-        columns[1] = _Column(names.title, [cut(name, least) for name in names.cells])
+        columns[1] = _Column(names.title, [look.cut(name, least) for name in names.cells])
     return _Layout(columns, [], None, below)
 
 

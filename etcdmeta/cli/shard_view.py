@@ -16,6 +16,7 @@ from etcdmeta.model.verdict import Summary, summarise, worst_first
 class StatusView:
     """``problem``: why the cache does not follow etcd, one sentence; "" while it does."""
 
+    snapshot: Snapshot
     picture: Picture
     summary: Summary
     statuses: Sequence[ShardStatus]
@@ -49,6 +50,7 @@ def status_view(
         if selection.takes(status)
     ]
     return StatusView(
+        snapshot=snapshot,
         picture=picture,
         summary=summarise(statuses, judge.presence, stale=stale),
         statuses=worst_first(statuses),

@@ -18,13 +18,13 @@ def display_width(text: str) -> int:
     return cell_len(text)
 
 
-def cut(text: str, width: int) -> str:
+def cut(text: str, width: int, ellipsis: str = "…") -> str:
     """The beginning, with an ellipsis where something is missing."""
     if display_width(text) <= width:
         return text
-    while text and display_width(text) >= width:
+    while text and display_width(text) > width - len(ellipsis):
         text = text[:-1]
-    return text + "…"
+    return text + ellipsis
 
 
 def to_ascii(text: str) -> str:
@@ -51,8 +51,8 @@ def wrapped(text: str, width: int | None, indent: str = "") -> list[str]:
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
-    """``1 shard``, ``2 shards``, ``3 policies``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
+    """``1 shard``, ``2 shards``, ``3 policies``, ``10,000 shards``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def _escaped(character: str) -> str:

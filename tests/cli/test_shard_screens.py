@@ -8,6 +8,7 @@ import os
 import random
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,7 @@ from etcdmeta.model.moveplans import Move, MovePlan, PlanKind, PlanState
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
 from tests.cli.pictures import DAY, MIB, NOW, PICTURE, Scene, at, contract_scene, owner
+from tests.cli.plan_scenes import plan_record, put_plan
 
 SCREENS = Path(__file__).parent / "golden" / "screens"
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -66,7 +68,8 @@ def small() -> tuple[Snapshot, StatusView]:
 
 @cache
 def large() -> tuple[Snapshot, StatusView]:
-    """10,000 shards on 50 nodes in three zones; two nodes are down, some copies run, some failed."""
+    """10,000 shards on 50 nodes in three zones; two nodes are down, some copies run, some failed. A plan takes the
+    shards of one of those that are down to others."""
     scene, chance = Scene(), random.Random(5)
     for node_id in range(1, 51):
         scene.node(node_id, live=node_id not in (7, 31))
@@ -76,6 +79,7 @@ def large() -> tuple[Snapshot, StatusView]:
     paths = [(f"db{number}", "autogen") for number in range(10)]
     for path in paths:
         scene.policy(*path, group_duration="1d")
+    moves: list[Move] = []
     for shard in range(1, 10_001):
         path, place = paths[shard % 10], shard // 10
         owners = [owner(node) for node in chance.sample(range(1, 51), 2)]
@@ -86,7 +90,12 @@ def large() -> tuple[Snapshot, StatusView]:
             owners[1] = owner(owners[1].node_id, "copying", source=owners[0].node_id, attempt=1)
             progress = {"done": 10 * MIB, "total": 40 * MIB, "rate": MIB, "updated": NOW}
             scene.progress(path, shard, owners[1].node_id, attempt=1, **progress)
+            moves.append(Move(shard, 0, owners[1].node_id, owners[0].node_id, 40 * MIB))
+        elif 7 in (owners[0].node_id, owners[1].node_id):
+            moves.append(Move(shard, 7, next(node for node in range(8, 50) if owner(node) not in owners)))
         scene.group(shard, path, start, {shard: owners}, length=DAY)
+    put_plan(scene, plan_record(id=4, kind=PlanKind.REPAIR, reason="n7 is lost"), moves)
+    put_plan(scene, plan_record(id=5, state=PlanState.PAUSED), [])
     snapshot = scene.snapshot()
     return snapshot, status_view(snapshot, PICTURE, ShardFilter(), now=NOW)
 
@@ -175,13 +184,23 @@ def test_ten_thousand_shards_are_one_page(look: str) -> None:
     _, view = large()
     assert len(lines) < HEIGHT, "the shell's prompt needs a line"
     ok = view.summary.by_health[Health.OK]
-    assert f"{ok} ok" in "\n".join(lines[:4])
-    assert any(line.startswith("databases: ") for line in lines)
-    assert any(line.startswith("nodes: ") and "n7 down" in line for line in lines)
+    assert f"{ok:,} ok" in "\n".join(lines[:4])
+    assert any(line.startswith("wrong:   ") and "node down: n7 (" in line for line in lines)
+    assert any(line.startswith("where:   db2 (") for line in lines)
+    assert any(line.startswith("moving:  plan 4 (repair, running): 0 of ") for line in lines)
+    assert any(re.search("n[0-9]+ copies 1 from n[0-9]+;", line) for line in lines), "who moves what"
     (others,) = [line for line in lines if re.match(r"[0-9,]+ more: ", line)]
     assert f"{ok:,} ok" in others
-    assert lines[-2].startswith("Next: etcdmeta shard explain ")
-    assert lines[-1].strip().startswith("etcdmeta shard repair --dry-run")
+    begin = next(place for place, line in enumerate(lines) if line.startswith("Next: etcdmeta shard explain "))
+    steps = [line.strip().partition("  (")[0] for line in lines[begin + 1 :]]
+    assert steps == ["etcdmeta node show 7", "etcdmeta shard repair --dry-run", "etcdmeta plan apply 5"]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("height", [24, 30, 50, 80])
+def test_a_page_is_used_and_not_overrun(look: str, height: int) -> None:
+    lines = draw("status-large", replace(LOOKS[look], height=height))
+    assert height - 4 <= len(lines) < height
 
 
 @pytest.mark.parametrize(
@@ -204,7 +223,7 @@ def test_only_ok_ones_are_left_out() -> None:
     assert len(lines) < 30
     shown = sum("a.p" in line for line in lines)
     assert f"{100 - shown} more are ok (-o wide, or a filter such as --health ok, lists them)" in lines
-    assert not any(line.startswith("databases: ") for line in lines)
+    assert not any(line.startswith(("wrong: ", "where: ", "moving: ")) for line in lines)
 
 
 def columns(lines: Sequence[str], node: str) -> str:
