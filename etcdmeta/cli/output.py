@@ -108,7 +108,14 @@ class Output:
             if not listing.items:
                 self._note(f"no {listing.things}")
             columns = [column for column in listing.columns if self.format == "wide" or not column.wide]
-            draw(self.stream, columns, listing.items, terminal=self.is_terminal, colour=self.colour)
+            draw(
+                self.stream,
+                columns,
+                listing.items,
+                terminal=self.is_terminal,
+                colour=self.colour,
+                whole=self.format == "wide",
+            )
         elif self.format == "name":
             self.lines(listing.name(item) for item in listing.items)
         elif self.format == "jsonl":

@@ -27,7 +27,7 @@ def plans_listing(views: Sequence[PlanView], summary: Mapping[str, Any] | None =
             Column("STATE", lambda view: str(view.plan.state)),
             Column("MOVES", lambda view: str(view.plan.moves), right=True),
             Column("DONE", _done, right=True),
-            Column("CREATED", lambda view: _second(view.plan.created_at)),
+            Column("CREATED", lambda view: _second(view.plan.created_at), rank=1),
             Column("AUTHOR", lambda view: view.plan.author or "-"),
             Column("REASON", lambda view: view.plan.reason or "-"),
             Column("CHANGED", lambda view: _second(view.plan.changed_at), wide=True),

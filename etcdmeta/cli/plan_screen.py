@@ -111,13 +111,16 @@ def balance_lines(view: PlanView, look: Look, *, every: bool = False) -> list[st
     nodes = view.node_balances()
     text = f"owners per node: {_range(before.least, before.most)} before, {_range(after.least, after.most)} after"
     lines = wrapped(text, look.width)
-    shown = nodes
+    shown, changed = nodes, nodes
     if not every and len(nodes) > SHOWN:
-        shown = sorted(nodes, key=lambda node: (-abs(node.after - node.before), node.node_id))[:SHOWN]
+        changed = [node for node in nodes if node.after != node.before]
+        shown = sorted(changed, key=lambda node: (-abs(node.after - node.before), node.node_id))[:SHOWN]
         shown.sort(key=lambda node: node.node_id)
-    lines += _node_table(shown, look)
-    if len(shown) < len(nodes):
-        lines.append(f"{len(nodes) - len(shown):,} more nodes change less (-o wide lists all)")
+    if shown:
+        lines += _node_table(shown, look)
+    if left := len(nodes) - len(shown):
+        how = "change less" if len(changed) > len(shown) else "have as many as before"
+        lines.append(f"{left:,} {'more ' if shown else ''}nodes {how} (-o wide lists all)")
     zones = sorted({*before.zones, *after.zones})
     if zones:
         counts = [(before.zones.get(zone, 0), after.zones.get(zone, 0)) for zone in zones]

@@ -19,12 +19,13 @@ def next_commands(status: ShardStatus, nodes: Mapping[int, Node], plans: Sequenc
         return ()
     if status.health is Health.UNKNOWN:
         return ("etcdmeta health",)
-    paused = [f"etcdmeta plan apply {plan.id}" for plan, _ in plans if plan.state == PlanState.PAUSED]
-    running = [f"etcdmeta plan show {plan.id}" for plan, _ in plans if plan.state != PlanState.PAUSED]
+    at_work = [each.plan for each in plans if not each.is_settled]
+    paused = [f"etcdmeta plan apply {plan.id}" for plan in at_work if plan.state == PlanState.PAUSED]
+    running = [f"etcdmeta plan show {plan.id}" for plan in at_work if plan.state != PlanState.PAUSED]
     if status.health is Health.SURPLUS:
         return tuple(dict.fromkeys([*paused, *running])) or _surplus(status)
     copies = any(owner.status == OwnerStatus.COPYING for owner in status.owners)
-    repair = [] if plans or not repairable(status) else [f"etcdmeta shard repair {status.shard_id}"]
+    repair = [] if at_work or not repairable(status) else [f"etcdmeta shard repair {status.shard_id}"]
     commands = [*paused, *repair, *_of_owners(status, nodes), *running]
     if status.health is not Health.OK and not status.ready:
         commands += [f"etcdmeta node show {o.node_id}" for o in status.owners if o.presence is Presence.DOWN]

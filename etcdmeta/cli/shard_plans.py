@@ -7,28 +7,40 @@ from typing import NamedTuple
 from etcdmeta.errors import PlanConflict
 from etcdmeta.model.entities import Shard
 from etcdmeta.model.moveplans import Move, MovePlan, PlanState
+from etcdmeta.model.moves import SETTLED, MoveState, outlook
 from etcdmeta.model.snapshot import Snapshot
 
 
 class PlannedMove(NamedTuple):
-    """One move of a plan, with the plan that it stands in."""
+    """One move of a plan, with the plan that it stands in. ``blocked``: why it cannot go on now; "" where it can."""
 
     plan: MovePlan
     move: Move
+    state: MoveState = MoveState.WAITING
+    blocked: str = ""
+
+    @property
+    def is_settled(self) -> bool:
+        """The plan has nothing more to do about the shard."""
+        return self.state in SETTLED
 
 
 def active_moves(snapshot: Snapshot, shard_id: int) -> list[PlannedMove]:
-    """The moves of the shard in plans that run, are paused, or are being aborted."""
-    plans = (plan for plan in snapshot.plans() if plan.is_active)
-    return [
-        PlannedMove(plan, move) for plan in plans for move in snapshot.plan_moves(plan.id) if move.shard_id == shard_id
-    ]
+    """The moves of the shard in plans that run, are paused, or are being aborted; also those that are done."""
+    found = []
+    for plan in snapshot.plans():
+        if plan.is_active:
+            for move in snapshot.plan_moves(plan.id):
+                if move.shard_id == shard_id:
+                    now = outlook(snapshot, plan, move)
+                    found.append(PlannedMove(plan, move, now.state, now.blocked))
+    return found
 
 
 def check_no_plan_wants(snapshot: Snapshot, shard_id: int, node_id: int) -> None:
     """Raises `PlanConflict` where a running plan would bring the owner back as soon as it is gone."""
     shard = snapshot.shard(shard_id)
-    for plan, move in active_moves(snapshot, shard_id):
+    for plan, move, *_ in active_moves(snapshot, shard_id):
         if plan.state == PlanState.RUNNING and move.to_node == node_id and _begins_again(shard, move):
             raise PlanConflict(
                 f"plan {plan.id} ({plan.kind}) brings shard {shard_id} to node {node_id}, and would begin that again",

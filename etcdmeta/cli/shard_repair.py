@@ -103,7 +103,7 @@ def _under_way(snapshot: Snapshot, shard_ids: Iterable[int]) -> MovePlan | None:
     """The one repair at work that concerns all of these shards; None also where there are none."""
     found: set[int] = set()
     for shard_id in shard_ids:
-        repairs = {p.id for p, _ in active_moves(snapshot, shard_id) if p.kind == PlanKind.REPAIR}
+        repairs = {each.plan.id for each in active_moves(snapshot, shard_id) if each.plan.kind == PlanKind.REPAIR}
         if not repairs:
             return None
         found |= repairs

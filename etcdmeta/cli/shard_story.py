@@ -18,6 +18,7 @@ from etcdmeta.model.durations import SECOND
 from etcdmeta.model.entities import Node, ShardOwner
 from etcdmeta.model.health import STALLED_AFTER, Health, OwnerState, Presence, ShardStatus, span_text
 from etcdmeta.model.moveplans import PlanState
+from etcdmeta.model.moves import MoveState
 from etcdmeta.model.owners import OwnerStatus
 
 SERVES = "An owner serves when it is active or leaving and its node is live."
@@ -189,7 +190,7 @@ def _waits(owner: OwnerState, status: ShardStatus, now: int) -> tuple[str, ...]:
 
 
 def _plan(each: PlannedMove) -> str:
-    plan, move = each
+    plan, move = each.plan, each.move
     if not move.from_node:
         what = f"adds n{move.to_node} as an owner"
     elif not move.to_node:
@@ -197,16 +198,35 @@ def _plan(each: PlannedMove) -> str:
     else:
         what = f"moves it from n{move.from_node} to n{move.to_node}"
     text = f"Plan {plan.id} ({plan.kind}, {plan.state}) {what}"
-    limits = plan.limits
     match plan.state:
         case PlanState.RUNNING:
-            return (
-                f"{text}; it copies at most {limits.at_once} at a time, {limits.per_target} to a node and"
-                f" {limits.per_source} from a node, so this one may have to wait its turn."
-            )
+            return f"{text}; {_onward(each)}."
         case PlanState.PAUSED:
-            return f"{text}; it is paused{f' ({plan.note})' if plan.note else ''}, so nothing new begins."
-    return f"{text}; it is being aborted: what has begun is settled, nothing begins."
+            note = f" ({plan.note})" if plan.note else ""
+            return f"{text}; it is paused{note}, so nothing new begins; this one is {each.state}."
+    return f"{text}; it is being aborted: what has begun is settled, nothing begins; this one is {each.state}."
+
+
+def _onward(each: PlannedMove) -> str:
+    """How a move of a running plan is, and what it waits for."""
+    move, limits = each.move, each.plan.limits
+    match each.state:
+        case MoveState.DONE:
+            return "that is done"
+        case MoveState.VOID:
+            return "there is nothing left of that to do"
+        case _ if each.blocked:
+            return f"it cannot go on now: {each.blocked}"
+        case MoveState.COPYING:
+            return f"n{move.to_node} copies"
+        case MoveState.COPIED | MoveState.LEAVING:
+            return f"n{move.from_node} goes next"
+        case MoveState.FAILED:
+            return "the copy failed, and is begun again"
+    return (
+        f"it copies at most {limits.at_once} at a time, {limits.per_target} to a node and"
+        f" {limits.per_source} from a node, so this one may have to wait its turn"
+    )
 
 
 def _host(nodes: Mapping[int, Node], node_id: int) -> str:

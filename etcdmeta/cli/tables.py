@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TextIO, TypeVar
@@ -16,13 +17,17 @@ _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
-    """One column. ``wide``: only with ``-o wide``; ``right``: numbers; ``style``: rich's word for a cell's colour."""
+    """One column. ``wide``: only with ``-o wide``; ``right``: numbers; ``style``: rich's word for a cell's colour.
+
+    ``rank``: on a terminal too narrow for all, the columns of the highest rank go first; those of 0 stay, and fold.
+    """
 
     title: str
     text: Callable[[T], str]
     wide: bool = False
     right: bool = False
     style: Callable[[T], str] | None = None
+    rank: int = 0
 
 
 def rule_off(text: str) -> str:
@@ -30,13 +35,40 @@ def rule_off(text: str) -> str:
     return "".join(_ESCAPES.get(char, char) for char in text)
 
 
-def draw(stream: TextIO, columns: Sequence[Column[T]], items: Sequence[T], *, terminal: bool, colour: bool) -> None:
-    """Write a table with its header. In a pipe nothing is cut; on a terminal long cells fold to its width."""
+def draw(
+    stream: TextIO,
+    columns: Sequence[Column[T]],
+    items: Sequence[T],
+    *,
+    terminal: bool,
+    colour: bool,
+    whole: bool = False,
+) -> None:
+    """Write a table with its header. In a pipe nothing is cut; on a terminal columns with a rank go where there is no
+    room for them, unless the ``whole`` table was asked for, and long cells fold to its width.
+    """
+    if terminal and not whole:
+        columns = _fitting(columns, items, shutil.get_terminal_size().columns)
     rows = [[printable(column.text(item)) for column in columns] for item in items]
     if terminal:
         _draw_rich(stream, columns, items, rows, colour=colour)
     else:
         _draw_plain(stream, columns, rows)
+
+
+def _fitting(columns: Sequence[Column[T]], items: Sequence[T], room: int) -> Sequence[Column[T]]:
+    """Without those that there is no room for."""
+    widths = {
+        column.title: max([display_width(column.title), *(display_width(printable(column.text(i))) for i in items)])
+        for column in columns
+        if any(column.rank for column in columns)
+    }
+    while widths and sum(widths[c.title] for c in columns) + len(_GAP) * (len(columns) - 1) > room:
+        last = max(column.rank for column in columns)
+        if not last:
+            break
+        columns = [column for column in columns if column.rank != last]
+    return columns
 
 
 def _draw_plain(stream: TextIO, columns: Sequence[Column[T]], rows: list[list[str]]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any
 
 import pytest
 import yaml
 
 from etcdmeta.cli.output import Listing, Output, Picture
-from etcdmeta.cli.tables import Column, block
+from etcdmeta.cli.tables import Column, block, draw
 
 PICTURE = Picture(cluster_id=5577006791947779410, generation=7, revision=9, as_of=1_700_000_000_000_000_001, age=0.25)
 ITEMS: list[dict[str, Any]] = [
@@ -118,3 +119,36 @@ def test_no_name_moves_the_cursor(name: str) -> None:
 
 def test_block() -> None:
     assert block([("Id", "1"), ("Name", "a\nb")]) == "Id:    1\nName:  a\\nb\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("width", "whole", "titles"),
+    [
+        (40, False, ["ID", "NAME", "WHEN", "NOTE"]),
+        (28, False, ["ID", "NAME", "NOTE"]),
+        (18, False, ["ID", "NAME"]),
+        (5, False, ["ID", "NAME"]),
+        (28, True, ["ID", "NAME", "WHEN", "NOTE"]),
+    ],
+)
+def test_on_a_narrow_terminal_columns_go_in_the_order_of_their_rank(
+    width: int, whole: bool, titles: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    columns: tuple[Column[str], ...] = (
+        Column("ID", lambda item: item),
+        Column("NAME", lambda _: "a database"),
+        Column("WHEN", lambda _: "2026-11-24", rank=2),
+        Column("NOTE", lambda _: "x" * 8, rank=1),
+    )
+    out = Terminal()
+    draw(out, columns, ["1"], terminal=True, colour=False, whole=whole)
+    printed = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
+    if width > 10:
+        assert printed.splitlines()[0].split() == titles
+    assert ("WHEN" in printed) is ("WHEN" in titles)

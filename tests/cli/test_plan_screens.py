@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from etcdmeta.cli.plan_move_table import SHOWN
-from etcdmeta.cli.plan_screen import headline, next_step, plan_lines
+from etcdmeta.cli.plan_screen import balance_lines, headline, next_step, plan_lines
 from etcdmeta.cli.plan_table import TextColumn, text_table
 from etcdmeta.cli.plan_verify import unserved_shards, verdict_of, verify_lines
 from etcdmeta.cli.plan_view import PlanView, draft_view, full_view
@@ -146,3 +146,14 @@ def test_a_narrow_terminal_loses_what_matters_least() -> None:
     assert least[0].split() == ["SHARD", "NAME"]
     assert "…" in least[1]
     assert text_table(columns, Look(), ["x" * 300, ""], "WHY")[1].endswith("x" * 300)
+
+
+def test_nodes_that_keep_what_they_have_are_counted_not_listed() -> None:
+    snapshot = large()
+    two_nodes = {41: (0, 5), 42: (5, 0)}
+    same = dict.fromkeys(range(1, 41), (7, 7))
+    before, after = ({n: pair[side] for n, pair in (same | two_nodes).items()} for side in (0, 1))
+    plan = snapshot.plan(3).model_copy(update={"before": before, "after": after})
+    lines = balance_lines(full_view(snapshot, plan), Look(width=100))
+    assert [line.split()[0] for line in lines[2:5]] == ["n41", "n42", "40"]
+    assert lines[4] == "40 more nodes have as many as before (-o wide lists all)"

@@ -11,6 +11,7 @@ from etcdmeta.cli.shard_view import status_view
 from etcdmeta.errors import PlanConflict
 from etcdmeta.model.entities import ShardOwner
 from etcdmeta.model.moveplans import Move, MovePlan, PlanKind, PlanState
+from etcdmeta.model.moves import MoveState
 from etcdmeta.records import keys
 from etcdmeta.records.encoding import encode_moves
 from tests.cli.pictures import NOW, PICTURE, Scene, owner
@@ -90,6 +91,11 @@ def test_what_a_plan_moves_is_not_repaired_besides() -> None:
     made, wanted = TABLE["failed"]
     assert wanted[0] == REPAIR
     assert REPAIR not in commands(made, PlannedMove(plan(PlanState.RUNNING), Move(1, 2, 3)))
+
+
+def test_where_a_plan_is_done_with_a_shard_it_is_repaired_as_any_other() -> None:
+    made, wanted = TABLE["failed"]
+    assert commands(made, PlannedMove(plan(PlanState.RUNNING), Move(1, 2, 3), MoveState.DONE)) == wanted
 
 
 def planned(move: Move, state: PlanState, *owners: ShardOwner) -> Scene:

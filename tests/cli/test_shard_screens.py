@@ -29,6 +29,7 @@ from etcdmeta.cli.text import display_width
 from etcdmeta.model.entities import Node, ShardOwner
 from etcdmeta.model.health import Health
 from etcdmeta.model.moveplans import Move, MovePlan, PlanKind, PlanState
+from etcdmeta.model.moves import MoveState
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
 from tests.cli.pictures import DAY, MIB, NOW, PICTURE, Scene, at, contract_scene, owner
@@ -131,7 +132,7 @@ def past() -> Past:
 
 def plans() -> list[PlannedMove]:
     plan = MovePlan(id=3, kind=PlanKind.REPAIR, state=PlanState.RUNNING, moves=1, pages=1)
-    return [PlannedMove(plan, Move(18, 0, 2))]
+    return [PlannedMove(plan, Move(18, 0, 2), MoveState.COPYING)]
 
 
 def draw(screen: str, look: Look) -> list[str]:
@@ -256,3 +257,24 @@ def test_what_is_short_is_not_lost_in_a_timeline() -> None:
     row = timeline_lines(1, Past(events), NOW, Look(width=60))[1]
     assert row.count("F") == 1
     assert set(row.split()[1]) == {"a", "F"}
+
+
+@pytest.mark.parametrize(
+    ("state", "blocked", "said"),
+    [
+        (MoveState.WAITING, "", "may have to wait its turn"),
+        (MoveState.WAITING, "node 2 is down", "it cannot go on now: node 2 is down"),
+        (MoveState.COPYING, "", "n2 copies"),
+        (MoveState.COPIED, "", "n1 goes next"),
+        (MoveState.DONE, "", "that is done"),
+        (MoveState.VOID, "", "there is nothing left of that to do"),
+    ],
+)
+def test_explain_says_how_far_a_plan_is_with_the_shard(state: MoveState, blocked: str, said: str) -> None:
+    snapshot, view = small()
+    status = next(status for status in view.statuses if status.shard_id == 18)
+    plan = MovePlan(id=3, kind=PlanKind.REBALANCE, state=PlanState.RUNNING, moves=1, pages=1)
+    each = PlannedMove(plan, Move(18, 1, 2), state, blocked)
+    story = explain(status, past(), {node.id: node for node in snapshot.nodes()}, [each], NOW)
+    assert said in story.plans[0]
+    assert ("etcdmeta plan show 3" in story.commands) is not each.is_settled
