@@ -1,0 +1,32 @@
+"""``-o json`` of every command is as its published schema says: the lines of README's "Every command", once more."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.test_readme import NOT_RUN, VERBS, every_command, named
+
+NO_ENVELOPE = {"completion", "check", "watch"}
+"""A script for a shell, a monitoring plugin's line, and one object a change, which has a test of its own."""
+
+
+def test_every_command(prod: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    password = tmp_path / "pw"
+    password.write_text("correct horse\n")
+    password.chmod(0o600)
+    valid = set()
+    for line in every_command():
+        words = shlex.split(line, comments=True)[1:]
+        if (name := named(words)) in NOT_RUN:
+            continue
+        ran = prod(*words, "-o", "json")
+        assert ran.code in (0, 10), f"$ {line}\n{ran.out}\n{ran.err}"
+        if name not in NO_ENVELOPE:
+            assert ran.json["kind"], line
+            valid.add(name)
+    assert set(VERBS) - valid == NOT_RUN | NO_ENVELOPE
