@@ -71,7 +71,8 @@ def trouble_lines(statuses: Sequence[ShardStatus], *, brief: bool) -> list[str]:
     if left := found[len(shown) :]:
         lines.append(f"{len(left)} more kinds of trouble")
     lines = labelled("wrong:", lines)
-    databases = Counter(quote(status.database) for status in statuses if status.health is not Health.OK)
+    fine = (Health.OK, Health.UNKNOWN)  # of a picture that is too old, every shard is unknown: that is no place
+    databases = Counter(quote(status.database) for status in statuses if status.health not in fine)
     if databases and not brief:
         lines += labelled("where:", [_most(databases, "database")])
     return lines
