@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,12 +81,11 @@ def drain(
 
 
 def _begin(session: Session, store: MetaStore, snapshot: Snapshot, ids: tuple[int, ...], way: Way) -> int:
-    make = partial(decommission, node_ids=ids, zone_label=way.zone_label)
     with waiting(session, "planning"):
-        draft = make(snapshot)
+        draft = decommission(snapshot, node_ids=ids, zone_label=way.zone_label)
     question = _nobody_left(snapshot, ids)
     if draft.moves:
-        return empty(session, store, draft, make, way, question=question)
+        return empty(session, store, draft, way, question=question)
     if question and not way.dry_run:
         confirm(session, question, yes=way.yes)
     commands = [DrainNode(node_id=node_id, reason=way.reason) for node_id in ids]

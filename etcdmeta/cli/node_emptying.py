@@ -1,13 +1,8 @@
-"""What `node drain`, `remove` and `replace` have in common: a plan that takes everything off nodes.
-
-A plan is made on a picture, and until it starts others may still place shards on its nodes; from then on nobody can. So
-each is followed by a second look, and what it finds gets a plan of its own.
-"""
+"""What `node drain`, `remove` and `replace` have in common: a plan that takes everything off nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,13 +11,13 @@ import typer
 from etcdmeta.cli import exits
 from etcdmeta.cli.asking import confirm
 from etcdmeta.cli.plan_apply import propose, watch_plan
+from etcdmeta.cli.plan_latecomers import start_or_abort
 from etcdmeta.cli.plan_listing import plans_listing
 from etcdmeta.cli.plan_view import full_view
 from etcdmeta.cli.text import counted
-from etcdmeta.cli.waiting import waiting
 from etcdmeta.commands.planning.draft import LeftOut
 from etcdmeta.commands.planning.layout import ZONE_LABEL
-from etcdmeta.errors import EtcdMetaError, InvalidInput, Refused
+from etcdmeta.errors import InvalidInput
 from etcdmeta.model.moveplans import MovePlan, PlanKind, PlanLimits, PlanState
 
 if TYPE_CHECKING:
@@ -32,12 +27,10 @@ if TYPE_CHECKING:
     from etcdmeta.store import MetaStore
 
 NAMED = 5
-_MOST_LOOKS = 3
 
 Wait = Annotated[
     bool, typer.Option("--apply", "--wait", help="Carry it out, or watch, until it is done: so it is without, too.")
 ]
-Planner = Callable[["Snapshot"], "PlanDraft"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +88,15 @@ def go_on(session: Session, store: MetaStore, plan: MovePlan, way: Way) -> int:
             snapshot, picture = session.look(store)
             session.output.listing(plans_listing([full_view(snapshot, plan)]), picture)
         return 0
-    return watch_plan(session, store, plan.id, detach=way.detach, pause_on_interrupt=way.pause_on_interrupt)
+    return watch_plan(
+        session, store, plan.id, detach=way.detach, pause_on_interrupt=way.pause_on_interrupt, zone_label=way.zone_label
+    )
 
 
-def empty(session: Session, store: MetaStore, draft: PlanDraft, again: Planner, way: Way, *, question: str = "") -> int:
+def empty(session: Session, store: MetaStore, draft: PlanDraft, way: Way, *, question: str = "") -> int:
     """Ask ``question`` where there is one, store the draft, start it, and carry it out; the exit code.
 
-    ``again``: plans once more on a later picture. Raises `PlanConflict` and what else a start raises; the plan is
-    aborted then, since nobody would come back to it.
+    Raises `PlanConflict` and what else a start raises; the plan is aborted then, since nobody would come back to it.
     """
     if question and not way.dry_run:
         confirm(session, question, yes=way.yes)
@@ -118,18 +112,15 @@ def empty(session: Session, store: MetaStore, draft: PlanDraft, again: Planner, 
     )
     if plan_id is None:
         return 0
-    _start(session, store, plan_id)
-    late = _take_latecomers(session, store, again, way)
-    code = watch_plan(session, store, plan_id, detach=way.detach, pause_on_interrupt=way.pause_on_interrupt)
-    for each in late:
-        if way.detach or store.latest().plan(each).has_ended:
-            continue
-        if session.output.is_table:
-            code = max(code, watch_plan(session, store, each, pause_on_interrupt=way.pause_on_interrupt))
-        else:  # one document is printed, not two
-            session.note(f"plan {each} is not done yet: etcdmeta plan apply {each} goes on with it", level="warning")
-            code = exits.PARTLY_DONE
-    return code
+    start_or_abort(session, store, plan_id)
+    return watch_plan(
+        session,
+        store,
+        plan_id,
+        detach=way.detach,
+        pause_on_interrupt=way.pause_on_interrupt,
+        zone_label=way.zone_label,
+    )
 
 
 def tell_left_out(session: Session, left_out: Sequence[LeftOut]) -> None:
@@ -161,27 +152,3 @@ def tell_what_is_left(session: Session, store: MetaStore, node_ids: Sequence[int
             session.note(f"{text}; etcdmeta shard explain {owned[0]} says why", level="warning")
             code = exits.PARTLY_DONE
     return code
-
-
-def _take_latecomers(session: Session, store: MetaStore, again: Planner, way: Way) -> list[int]:
-    """Plans for what was placed on the nodes before the first one started. What that one moves, the planner leaves."""
-    begun: list[int] = []
-    while len(begun) < _MOST_LOOKS:
-        with waiting(session, "planning"):
-            draft = again(store.latest())
-        if not draft.moves:
-            break
-        plan = store.propose(draft, reason=way.reason, limits=way.limits, timeout=session.remaining())
-        _start(session, store, plan.id)
-        session.note(f"plan {plan.id} moves {counted(len(draft.moves), 'shard')} that came meanwhile")
-        begun.append(plan.id)
-    return begun
-
-
-def _start(session: Session, store: MetaStore, plan_id: int) -> None:
-    try:
-        store.start_plan(plan_id, timeout=session.remaining())
-    except Refused:
-        with suppress(EtcdMetaError):
-            store.abort_plan(plan_id, "it could not start", timeout=session.remaining())
-        raise

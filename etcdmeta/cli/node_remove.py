@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -87,9 +86,8 @@ def remove(
 
 def _move_and_remove(session: Session, store: MetaStore, snapshot: Snapshot, node: Node, way: Way) -> int:
     """Raises `NodeOwnsShards` where some of its shards cannot be moved: then it could not go."""
-    make = partial(decommission, node_ids=(node.id,), remove=True, zone_label=way.zone_label)
     with waiting(session, "planning"):
-        draft = make(snapshot)
+        draft = decommission(snapshot, node_ids=(node.id,), remove=True, zone_label=way.zone_label)
     if draft.left_out:
         raise NodeOwnsShards(
             f"node {node.id} ({node.host}) cannot be removed: {what_stays(draft.left_out)}",
@@ -100,7 +98,7 @@ def _move_and_remove(session: Session, store: MetaStore, snapshot: Snapshot, nod
         )
     moved = f"{counted(len(draft.moves), 'shard')} {'is' if len(draft.moves) == 1 else 'are'} moved to other nodes"
     question = f"this removes node {node.id} ({node.host}) for good, after {moved}"
-    return empty(session, store, draft, make, way, question=question)
+    return empty(session, store, draft, way, question=question)
 
 
 def _remove(session: Session, store: MetaStore, node: Node, *, force: bool, reason: str, allow_last: bool) -> None:

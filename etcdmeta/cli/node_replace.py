@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -63,11 +62,10 @@ def replace(
             code = go_on(session, store, plan, way)
         else:
             _check_taker(snapshot, come)
-            make = partial(plan_replace, old=gone.id, new=come.id, zone_label=zone_label)
             with waiting(session, "planning"):
-                draft = make(snapshot)
+                draft = plan_replace(snapshot, old=gone.id, new=come.id, zone_label=zone_label)
             _check(gone, draft)
-            code = empty(session, store, draft, make, way, question=_question(snapshot, gone, come, draft))
+            code = empty(session, store, draft, way, question=_question(snapshot, gone, come, draft))
     raise typer.Exit(code)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from etcdmeta.cli import exits
 from etcdmeta.cli.asking import confirm
 from etcdmeta.cli.plan_follow import AT_WORK, Following
+from etcdmeta.cli.plan_latecomers import take_latecomers, tell_what_stays
 from etcdmeta.cli.plan_listing import plans_listing
 from etcdmeta.cli.plan_screen import plan_lines, resuming
 from etcdmeta.cli.plan_tally import IN_ORDER
@@ -92,7 +93,11 @@ def take_up(
                       zone_label=zone_label)  # fmt: skip
     if plan_id is None or not starts:
         return 0
-    return watch_plan(session, store, plan_id, apply=True, detach=detach, pause_on_interrupt=pause_on_interrupt)
+    code = watch_plan(
+        session, store, plan_id, detach=detach, pause_on_interrupt=pause_on_interrupt, zone_label=zone_label
+    )
+    tell_what_stays(session, store.latest(), plan_id)
+    return code
 
 
 def watch_plan(
@@ -104,6 +109,7 @@ def watch_plan(
     settles: bool = False,
     detach: bool = False,
     pause_on_interrupt: bool = False,
+    zone_label: str = ZONE_LABEL,
 ) -> int:
     """Until the plan has ended, or is paused: how far it is, on stderr; at the end the plan itself, on stdout. The exit
     code: 0 done (with ``settles`` aborted), 8 stopped on the way.
@@ -111,20 +117,35 @@ def watch_plan(
     ``apply``: start it, where it is proposed or paused, and carry it out where nobody else does; ``settles``: do not
     start it, but carry it out until it is aborted; ``detach``: do not wait for the end. Over agents this process cannot
     lead, and only watches. Interrupted, the work goes on at whoever leads; where this process does, and with
-    ``pause_on_interrupt``, the plan is paused.
+    ``pause_on_interrupt``, the plan is paused. What came to nodes that it empties since it was made gets plans of its
+    own (with ``zone_label``), which are watched after it.
 
     Raises `PlanNotFound`, `PlanConflict` where it cannot start, `WaitTimedOut` after ``--timeout``, KeyboardInterrupt.
     """
     plan = store.latest().plan(plan_id)
     if apply and plan.state not in {*AT_WORK, PlanState.DONE}:
         plan = store.start_plan(plan_id, timeout=session.remaining())
+    late = take_latecomers(session, store, plan, zone_label) if apply else []
     wanted = PlanState.ABORTED if settles else PlanState.DONE
     counts: Mapping[MoveState, int] | None = None
     if plan.state in AT_WORK and not detach:
         watch = Following(session, store, plan, pause_on_interrupt)
         plan, counts = watch.run(carries=apply or settles)
     _tell_end(session, store, plan, counts)
-    return 0 if detach or plan.state == wanted else exits.PARTLY_DONE
+    if detach:
+        return 0
+    code = 0 if plan.state == wanted else exits.PARTLY_DONE
+    return max([code, *(_watch_late(session, store, each, pause_on_interrupt) for each in late)])
+
+
+def _watch_late(session: Session, store: MetaStore, plan_id: int, pause_on_interrupt: bool) -> int:
+    if store.latest().plan(plan_id).has_ended:
+        return 0
+    if session.output.is_table:
+        return watch_plan(session, store, plan_id, pause_on_interrupt=pause_on_interrupt)
+    # One document is printed, not two.
+    session.note(f"plan {plan_id} is not done yet: etcdmeta plan apply {plan_id} goes on with it", level="warning")
+    return exits.PARTLY_DONE
 
 
 def what_goes(snapshot: Snapshot, plan: PlanDraft | MovePlan) -> str:

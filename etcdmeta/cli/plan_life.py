@@ -13,6 +13,7 @@ from etcdmeta.cli.naming import parse_id
 from etcdmeta.cli.options import DryRun, Yes
 from etcdmeta.cli.plan import app
 from etcdmeta.cli.plan_apply import take_up, watch_plan, what_goes
+from etcdmeta.cli.plan_latecomers import tell_what_stays
 from etcdmeta.cli.plan_listing import plans_listing
 from etcdmeta.cli.plan_options import (
     Apply,
@@ -60,7 +61,7 @@ def apply(
     """Carry a plan out, or watch it, until it is done.
 
     A proposed one begins, a paused one goes on, one that is at work already is watched. What removes nodes at its end
-    asks first.
+    asks first. Shards that came to the nodes that it empties since it was made get a plan of their own.
     """
     session = Session.of(ctx)
     number = parse_id(plan, "plan")
@@ -76,6 +77,7 @@ def apply(
             if question:
                 confirm(session, question, yes=yes)
         code = watch_plan(session, store, number, detach=detach, pause_on_interrupt=pause_on_interrupt)
+        tell_what_stays(session, store.latest(), number)
     raise typer.Exit(code)
 
 
