@@ -271,8 +271,9 @@ class Judge:
             source = self.presence.get(owner.source, Presence.GONE)
             if source not in _MAY_SERVE:
                 text += f", which is {source}"
-        if progress is not None and self._now - progress.updated > STALLED_AFTER and not self._stale:
-            text += f", no progress{self._for(progress.updated)}"
+        sign = owner.since if progress is None else progress.updated  # without a report, since it began
+        if sign is not None and self._now - sign > STALLED_AFTER and not self._stale:
+            text += f", no progress{self._for(sign)}"
         return text
 
     def _for(self, since: int | None) -> str:

@@ -135,6 +135,14 @@ def test_a_copy_that_stands_still_is_said_to() -> None:
     assert late.reason == "n2 copies from n1, no progress for 10 min"
 
 
+def test_a_copy_without_any_report_stands_still_since_it_began() -> None:
+    nodes = {n: Node(id=n, host=f"h{n}:1", labels={}) for n in (1, 2)}
+    for seconds, said in ((59, "n2 copies from n1"), (600, "n2 copies from n1, no progress for 10 min")):
+        copies = ShardOwner(node_id=2, status=OwnerStatus.COPYING, source=1, since=NOW - seconds * SECOND)
+        (status,) = Judge(Picture({}), nodes, NOW).group("db", policy(), group(ShardOwner(node_id=1), copies))
+        assert status.reason == said
+
+
 def test_a_deleted_group_wants_nothing() -> None:
     (status,) = Judge(Picture({}), {}, NOW).group("db", policy(), group(deleted_at=NOW))
     assert (status.health, status.heat, status.wanted) == (Health.OK, Heat.DELETED, 0)
