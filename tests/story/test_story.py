@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,7 @@ from tests.story.typist import Typist, check
 
 SECONDS = 60.0
 SHARDS = 12
-COLUMNS = 132
+COLUMNS = 160
 WEEK = 7 * 24 * HOUR
 FIRST_WEEK = parse_time("2026-01-05T00:00:00Z", now=0)
 
@@ -123,11 +122,14 @@ def assert_level(snapshot: Snapshot, node_ids: set[int]) -> None:
     assert level == {node_id: count for node_id, count in snapshot.plans()[-1].after.items() if count}
 
 
-def assert_served(history: History, shard_ids: Collection[int]) -> None:
-    """At each generation every shard had an owner that serves: while a node is down, one that is alive."""
-    assert not history.joined
-    for before, picture in pairwise(history.pictures):
-        assert picture.generation - before.generation in {0, 1}
+def assert_served(store: MetaStore, history: History, shard_ids: Collection[int]) -> None:
+    """At each generation every shard had an owner that serves: while a node is down, one that is alive.
+
+    Where the store followed with a leap, as on a machine too busy for etcd, the past is asked for what lies between.
+    """
+    seen = [picture.generation for picture in history.pictures]
+    missed = sorted(set(range(seen[0], seen[-1] + 1)) - set(seen))
+    for picture in [*history.pictures, *map(store.snapshot_at, missed)]:
         for shard_id in shard_ids:
             owners = picture.shard(shard_id).serving_owners(picture)
             assert owners, f"shard {shard_id} at generation {picture.generation}"
@@ -261,7 +263,7 @@ def play(store: MetaStore, etcdmeta: Typist, nodes: Nodes, numbers: random.Rando
     etcdmeta("shard status")
 
     history.close()
-    assert_served(history, shards)
+    assert_served(store, history, shards)
 
     # Every byte is where the metadata says, and nowhere else.
     wait_until(lambda: len(set(files(nodes, snapshot))) == 1, "files that nobody owns are dropped", SECONDS)
