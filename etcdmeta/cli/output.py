@@ -87,8 +87,9 @@ class Output:
         self.format = format
         self.colour = colour
         self.is_terminal = stream.isatty()
-        self.utf8 = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
-        self.marks = self.is_terminal and self.utf8 and not ascii_only
+        letters = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
+        self.utf8 = letters and not (ascii_only and self.is_terminal)
+        self.marks = self.is_terminal and self.utf8
         self._quiet = quiet
         self._note = note
         reconfigure = getattr(stream, "reconfigure", None)

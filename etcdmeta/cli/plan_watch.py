@@ -178,7 +178,8 @@ class Telling:
         self._said[what] = text
 
     def _draw(self, text: str) -> None:
-        text = cut(text, max(20, shutil.get_terminal_size().columns - 1))
+        room = max(20, shutil.get_terminal_size().columns - 1)
+        text = cut(text, room, "…" if self._session.output.utf8 else "...")
         if text != self._drawn:
             self._session.stderr.write(_CLEAR + text)
             self._session.stderr.flush()

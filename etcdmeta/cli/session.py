@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 
 
+def _locale_is_plain(environ: Mapping[str, str]) -> bool:
+    """Whether the locale is C or POSIX. Python writes UTF-8 there all the same (PEP 540), which not all show.
+
+    ``PYTHONUTF8`` set: somebody asked for that.
+    """
+    return bool(sys.flags.utf8_mode) and not environ.get("PYTHONUTF8")
+
+
 class Session:
     """Everything that a verb needs. Settings, output and store are made when first asked for."""
 
@@ -62,7 +70,7 @@ class Session:
             self.stdout,
             format=self.settings.get("output") or "table",
             colour=self.stdout.isatty() and not self.environ.get("NO_COLOR"),
-            ascii_only=bool(self.flags.get("ascii")),
+            ascii_only=bool(self.flags.get("ascii")) or (self.stdout is sys.stdout and _locale_is_plain(self.environ)),
             quiet=self.quiet,
             note=self.note,
         )

@@ -230,3 +230,27 @@ def test_colour_is_given_up_for_no_color(environ_of: dict[str, str], metrics: Cl
     with Process("shard", "status", "--ascii", env=environ_of, terminal=(120, 50)) as ascii_only:
         assert ascii_only.end(signal_number=None) == 0
     assert ascii_only.out.isascii()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "marks"),
+    [
+        ((), {"LANG": "C.UTF-8"}, True),
+        ((), {"LANG": "", "LC_ALL": "C"}, False),
+        ((), {"LANG": "POSIX"}, False),
+        ((), {"LANG": ""}, False),
+        ((), {"LANG": "", "PYTHONUTF8": "1"}, True),
+        (("--ascii",), {"LANG": "C.UTF-8"}, False),
+    ],
+)
+def test_a_terminal_is_sent_what_its_locale_can_show(
+    arguments: tuple[str, ...],
+    env: dict[str, str],
+    marks: bool,
+    environ_of: dict[str, str],
+    owners: tuple[str, str, str],
+) -> None:
+    with Process("shard", "status", *arguments, env={**environ_of, **env}, terminal=(120, 30)) as shown:
+        assert shown.end(None) == 0
+    assert ("●" in shown.out) is marks
+    assert shown.out.isascii() is not marks
