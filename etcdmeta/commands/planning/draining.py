@@ -20,8 +20,7 @@ def decommission(
     Raises `NodeNotFound`.
     """
     subjects = tuple(sorted({snapshot.node(node).id for node in node_ids}))
-    layout = Layout(snapshot, zone_label)
-    layout.takers = [node for node in layout.takers if node not in subjects]
+    layout = Layout(snapshot, zone_label, without=subjects)
     _empty(layout, subjects, 0)
     return _draft(layout, PlanKind.DECOMMISSION, subjects, 0, remove)
 
@@ -32,7 +31,7 @@ def replace(snapshot: Snapshot, old: int, new: int, *, zone_label: str = ZONE_LA
     Raises `NodeNotFound`; `InvalidInput` where ``new`` is the same, takes no shards, or is down.
     """
     subjects = (snapshot.node(old).id,)
-    layout = Layout(snapshot, zone_label)
+    layout = Layout(snapshot, zone_label, without=subjects)
     if snapshot.node(new).id == old or new not in layout.takers:
         why = "the same node" if new == old else "down, or takes no shards"
         raise InvalidInput(
@@ -41,7 +40,6 @@ def replace(snapshot: Snapshot, old: int, new: int, *, zone_label: str = ZONE_LA
             rule="a replacement is another node that is joined and up",
             remedy="`etcdmeta node list` shows the nodes and their states",
         )
-    layout.takers = [node for node in layout.takers if node != old]
     _empty(layout, subjects, new)
     return _draft(layout, PlanKind.REPLACE, subjects, new, True)
 

@@ -7,6 +7,7 @@ up.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 
@@ -17,6 +18,8 @@ from etcdmeta.model.owners import SERVING, OwnerStatus, Status
 from etcdmeta.model.snapshot import Snapshot
 
 ZONE_LABEL = "zone"
+Zone = str | int
+"""The label's value; of a node without it, its id."""
 
 
 class Placement:
@@ -32,36 +35,54 @@ class Placement:
         self.nodes = {node for node, status in owners.items() if status != OwnerStatus.LEAVING}
 
     @property
+    def home(self) -> frozenset[int]:
+        """Who owned it before all moves."""
+        return frozenset(node for node, status in self.owners.items() if status != OwnerStatus.LEAVING)
+
+    @property
     def strange(self) -> tuple[Status, ...]:
         """Statuses of a later version, whose rules nobody here knows."""
         return tuple(status for status in self.owners.values() if not isinstance(status, OwnerStatus))
 
 
 class Layout:
-    """See the module. ``load``: owners per node; ``takers``: the nodes that moves may go to, ascending."""
+    """See the module. ``load``: owners per node; ``takers``: the nodes that moves may go to, ascending; ``without``
+    takes some out of them.
+    """
 
-    def __init__(self, snapshot: Snapshot, zone_label: str = ZONE_LABEL) -> None:
+    def __init__(self, snapshot: Snapshot, zone_label: str = ZONE_LABEL, *, without: Collection[int] = ()) -> None:
         self.snapshot = snapshot
         nodes = snapshot.nodes()
         self.up = {node.id for node in nodes if snapshot.is_live(node.id) is not False}
-        self.takers = sorted(node.id for node in nodes if node.takes_shards and node.id in self.up)
-        self.zones = {node.id: node.labels.get(zone_label) or f"node {node.id}" for node in nodes}
+        self.takers = sorted(n.id for n in nodes if n.takes_shards and n.id in self.up and n.id not in without)
+        self.zones: dict[int, Zone] = {node.id: node.labels.get(zone_label) or node.id for node in nodes}
         self.load: Counter[int] = Counter()
         self.placements: dict[int, Placement] = {}
-        self.in_group: Counter[tuple[int, int]] = Counter()
         self.moves: list[Move] = []
         self.left_out: dict[int, str] = {}
+        self._in_group: Counter[tuple[int, int]] = Counter()  # of groups of several shards
         self._replicas: dict[tuple[int, int], int] = {}
-        for group, row in sorted(snapshot.tables.groups.items()):
-            if snapshot.tables.policy(row[3], row[4]) is None:
-                continue
-            for shard_id, owners in snapshot.decoder.group_placements(row[0]):
-                placement = Placement(shard_id, group, (row[3], row[4]), owners)
-                self.placements[shard_id] = placement
-                for node in placement.nodes:
-                    self.load[node] += 1
-                    self.in_group[group, node] += 1
+        self._read()
+        self._taker_zones = {self.zones[node] for node in self.takers}
+        self.ranked = sorted((self.load[node], node) for node in self.takers)
         self.before = self.counts()
+
+    def _read(self) -> None:
+        tables, placements_of, load = self.snapshot.tables, self.snapshot.decoder.group_placements, self.load
+        policies: dict[tuple[int, int], bool] = {}
+        for group, row in sorted(tables.groups.items()):
+            policy = row[3], row[4]
+            if policy not in policies:
+                policies[policy] = tables.policy(*policy) is not None
+            if not policies[policy]:
+                continue
+            found = placements_of(row[0])
+            for shard_id, owners in found:
+                placement = self.placements[shard_id] = Placement(shard_id, group, policy, owners)
+                for node in placement.nodes:
+                    load[node] += 1
+                    if len(found) > 1:
+                        self._in_group[group, node] += 1
 
     def counts(self) -> dict[int, int]:
         """Owners per node: of all that own any, and of all that may take some."""
@@ -94,14 +115,27 @@ class Layout:
 
     def move(self, placement: Placement, gone: int, come: int) -> None:
         """Plans a move; 0: nobody goes, or comes."""
+        self.shift(placement, gone, come)
+        self.note_move(placement, gone, come)
+
+    def shift(self, placement: Placement, gone: int, come: int) -> None:
+        """Who owns it, without a move yet."""
         if gone and gone in placement.nodes:
             placement.nodes.remove(gone)
-            self.load[gone] -= 1
-            self.in_group[placement.group, gone] -= 1
+            self._count(placement, gone, -1)
         if come and come not in placement.nodes:
             placement.nodes.add(come)
-            self.load[come] += 1
-            self.in_group[placement.group, come] += 1
+            self._count(placement, come, 1)
+
+    def _count(self, placement: Placement, node: int, change: int) -> None:
+        place = bisect_left(self.ranked, (self.load[node], node))
+        if self.ranked[place : place + 1] == [(self.load[node], node)]:  # else it takes none
+            del self.ranked[place]
+            insort(self.ranked, (self.load[node] + change, node))
+        self.load[node] += change
+        self._in_group[placement.group, node] += change
+
+    def note_move(self, placement: Placement, gone: int, come: int) -> None:
         size = None
         for node in placement.owners:
             progress = self.snapshot.progress(placement.shard_id, node)
@@ -109,24 +143,41 @@ class Layout:
                 size = progress.bytes_total
         self.moves.append(Move(placement.shard_id, gone, come, 0, size))
 
-    def zones_without(self, placement: Placement, gone: int = 0) -> set[str]:
-        """The zones of its owners but that one."""
-        return {self.zones.get(node, f"node {node}") for node in placement.nodes if node != gone}
+    def zone(self, node: int) -> Zone:
+        """A node that is gone is in one of its own, too."""
+        return self.zones.get(node, node)
 
-    def choose_target(self, placement: Placement, gone: int = 0, unfit: Collection[int] = ()) -> int | None:
-        """Where another owner goes: a zone that has none, a node without an owner of the group, the least loaded."""
-        zones = self.zones_without(placement, gone)
-        able = [n for n in self.takers if n not in placement.nodes and n not in placement.owners and n not in unfit]
-        return min(
-            able,
-            key=lambda n: (self.zones[n] in zones, self.in_group[placement.group, n] > 0, self.load[n], n),
-            default=None,
-        )
+    def zone_counts(self, placement: Placement, gone: int = 0) -> Counter[Zone]:
+        """The zones of its owners but that one, and how many each has."""
+        return Counter([self.zone(node) for node in placement.nodes if node != gone])
+
+    def meets_group(self, placement: Placement, node: int) -> bool:
+        """Whether the node owns a shard of the same group."""
+        return self._in_group[placement.group, node] > 0
+
+    def choose_target(self, placement: Placement, gone: int = 0) -> int | None:
+        """Where another owner goes: the zone that has fewest, a node without an owner of the group, the least loaded.
+
+        The nodes are looked at by their load, so that mostly the first ones will do.
+        """
+        zones = self.zone_counts(placement, gone)
+        counts = [zones[zone] for zone in zones if zone in self._taker_zones]
+        fewest = min(counts, default=0) if len(counts) == len(self._taker_zones) else 0
+        best, found = (0, False), None
+        for _, node in self.ranked:
+            if node in placement.nodes or node in placement.owners:
+                continue
+            rank = zones.get(self.zones[node], 0), self.meets_group(placement, node)
+            if found is None or rank < best:
+                best, found = rank, node
+                if rank == (fewest, False):
+                    break
+        return found
 
     def choose_leaver(self, placement: Placement, among: Iterable[int]) -> int:
-        """Who goes where there are too many: whose zone has another, the most loaded."""
-        zones = Counter(self.zones.get(node, f"node {node}") for node in placement.nodes)
-        return max(among, key=lambda n: (zones[self.zones.get(n, f"node {n}")] > 1, self.load[n], n))
+        """Who goes where there are too many: whose zone has most of them, the most loaded."""
+        zones = self.zone_counts(placement)
+        return max(among, key=lambda n: (zones[self.zone(n)], self.load[n], n))
 
     def reasons(self) -> tuple[LeftOut, ...]:
         return tuple(LeftOut(shard_id, why) for shard_id, why in sorted(self.left_out.items()))

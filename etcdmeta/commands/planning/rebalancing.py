@@ -1,27 +1,30 @@
 """Levelling owners over nodes, in as few moves as there can be.
 
-Without zones the number of moves is the least possible. Let each node's target be the mean rounded down, and rounded up
-for as many of the fullest as the remainder is. Any level layout takes at least the sum of what nodes have above their
-targets, since a move takes one owner away from one node. That many are enough where every owner can move: while some
-node u is above its target and some v below, u owns more shards than v, so u owns one that v does not, and it can move
-from u to v. Surplus nodes only lose and the others only gain, so that no owner moves twice.
+First each shard is spread, in the fewest moves: while one zone has two owners more than another that could take one,
+one goes there. The zones' share of a shard is as even then as it can be, and stays so.
 
-Where owners cannot move (they copy, have failed, another plan moves them) a move that is not possible directly goes
-over further nodes, by a shortest chain.
+Then loads are levelled. Let a step be that an owner goes from u to v, where `Exchange` allows it. Layouts that are
+spread so are the bases of a matroid for each shard (counts per zone within bounds, some owners fixed), and a layout is
+a sum of these, so that the least sum of squares of the loads is reached when no chain of steps leads from a node to
+one that has two less (M-convex functions: a local optimum is a global one). All layouts that are so level have the same
+loads, but for which node has which. Where each owner can go everywhere, that is a difference of at most one; where
+zones, or owners that stay, do not allow it, it is as level as they do.
 
-Shards whose owners share a zone while another zone is free are spread first, and levelling never brings two owners of a
-shard into one zone that were not. Spread comes before level there: with zones of unequal size, or few shards, counts
-may then differ by more than one, and the number of moves is not proven to be the least.
+The number of moves is that of owners on nodes that they were not on before. Every move takes one away from one node,
+so that at least the sum of what the fullest nodes, in order, have above the fullest of a level layout is needed; mostly
+that is reached. Where it is not, moves are saved as long as a cycle of steps, some of them back to where owners were,
+saves one; with none left it is the least number (no negative cycle, as in flows of least cost). How many cycles are
+looked for is bounded, in clusters of hundreds of nodes by some tens (`etcdmeta.commands.planning.saving`).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-
 from etcdmeta.commands.planning.draft import PlanDraft
+from etcdmeta.commands.planning.exchange import Exchange
 from etcdmeta.commands.planning.layout import ZONE_LABEL, Layout, Placement, busy_shards
+from etcdmeta.commands.planning.levelling import Leveller
+from etcdmeta.commands.planning.saving import save_moves
 from etcdmeta.model.moveplans import PlanKind
-from etcdmeta.model.owners import OwnerStatus
 from etcdmeta.model.snapshot import Snapshot
 
 
@@ -32,9 +35,16 @@ def rebalance(snapshot: Snapshot, *, zone_label: str = ZONE_LABEL, busy: dict[in
     failed stay where they are.
     """
     layout = Layout(snapshot, zone_label)
-    leveller = _Leveller(layout, busy_shards(snapshot) if busy is None else busy)
-    leveller.spread()
-    leveller.level()
+    able = _able(layout, busy_shards(snapshot) if busy is None else busy)
+    before = sorted((layout.load[node] for node in layout.takers), reverse=True)
+    exchange = Exchange(layout, able)
+    _spread(exchange, able)
+    Leveller(exchange).level()
+    after = sorted((layout.load[node] for node in layout.takers), reverse=True)
+    least = sum(max(0, was - now) for was, now in zip(before, after, strict=True))
+    save_moves(exchange, able, least)
+    for placement in able:
+        _note_moves(layout, placement)
     return PlanDraft(
         PlanKind.REBALANCE,
         tuple(layout.moves),
@@ -44,101 +54,55 @@ def rebalance(snapshot: Snapshot, *, zone_label: str = ZONE_LABEL, busy: dict[in
     )
 
 
-class _Leveller:
-    """The owners that may move, by node; each at most once."""
+def _able(layout: Layout, busy: dict[int, str]) -> list[Placement]:
+    """The shards that moves may be planned for."""
+    able = []
+    for placement in layout.placements.values():
+        if not layout.workable(placement, busy):
+            continue
+        if layout.has_source(placement):
+            able.append(placement)
+        else:
+            layout.leave_out(placement, "nobody serves it on a node that is up, so there is nothing to copy from")
+    return able
 
-    def __init__(self, layout: Layout, busy: dict[int, str]) -> None:
-        self.layout = layout
-        self.movable: defaultdict[int, dict[int, Placement]] = defaultdict(dict)
-        takers = set(layout.takers)
-        for placement in layout.placements.values():
-            if not layout.workable(placement, busy):
-                continue
-            if not layout.has_source(placement):
-                layout.leave_out(placement, "nobody serves it on a node that is up, so there is nothing to copy from")
-                continue
-            for node, status in placement.owners.items():
-                if node in takers and status == OwnerStatus.ACTIVE:
-                    self.movable[node][placement.shard_id] = placement
 
-    def spread(self) -> None:
-        """Parts the owners of a shard that share a zone while another is free."""
-        layout = self.layout
-        every = {layout.zones[node] for node in layout.takers}
-        if len(every) == len(layout.takers):
-            return  # each node is a zone of its own
-        for placement in layout.placements.values():
-            while True:
-                zones = layout.zones_without(placement)
-                if len(zones) == len(placement.nodes) or every <= zones:
-                    break
-                shared = [
-                    node
-                    for node in placement.nodes
-                    if placement.shard_id in self.movable[node]
-                    and layout.zones[node] in layout.zones_without(placement, node)
-                ]
-                if not shared:
-                    break
-                gone = layout.choose_leaver(placement, shared)
-                come = layout.choose_target(placement, gone)
-                if come is None or layout.zones[come] in zones:
-                    break
-                self._move(placement, gone, come)
+def _spread(exchange: Exchange, able: list[Placement]) -> None:
+    """Parts the owners of a shard that share a zone more than they have to."""
+    layout = exchange.layout
+    if all(isinstance(layout.zones[node], int) for node in layout.takers):
+        return  # each node is a zone of its own
+    for placement in able:
+        if len(layout.zone_counts(placement)) < len(placement.nodes):
+            while _part(exchange, placement):
+                pass
 
-    def level(self) -> None:
-        """Moves from above the targets to below them, until nothing more can."""
-        load, takers = self.layout.load, self.layout.takers
-        if not takers:
-            return
-        mean, more = divmod(sum(load[node] for node in takers), len(takers))
-        fullest = sorted(takers, key=lambda node: (-load[node], node))
-        target = {node: mean + (place < more) for place, node in enumerate(fullest)}
-        while True:
-            above = sorted((n for n in takers if load[n] > target[n]), key=lambda n: (target[n] - load[n], n))
-            below = {n for n in takers if load[n] < target[n]}
-            if not any(self._relieve(node, below) for node in above):
-                return
 
-    def _relieve(self, start: int, below: set[int]) -> bool:
-        """One owner less on that node, one more on one that has room: the shortest chain of moves between them."""
-        load = self.layout.load
-        came: dict[int, tuple[int, Placement]] = {}
-        seen, queue = {start}, deque([start])
-        while queue:
-            node = queue.popleft()
-            for other in sorted(set(self.layout.takers) - seen, key=lambda n: (n not in below, load[n], n)):
-                placement = self._movable(node, other)
-                if placement is None or any(placement is used for _, used in came.values()):
-                    continue
-                came[other] = (node, placement)
-                if other in below:
-                    self._follow(start, other, came)
-                    return True
-                seen.add(other)
-                queue.append(other)
+def _part(exchange: Exchange, placement: Placement) -> bool:
+    """One owner to the zone that has fewest, from the one that has most, of those that can take and give one."""
+    layout, zones = exchange.layout, exchange.layout.zone_counts(placement)
+    movable = [node for node in placement.nodes if exchange.is_movable(placement, node)]
+    come = layout.choose_target(placement)
+    if not movable or come is None:
         return False
+    gone = layout.choose_leaver(placement, movable)
+    if zones[layout.zone(gone)] < zones[layout.zone(come)] + 2:
+        return False
+    exchange.shift(placement, gone, come)
+    return True
 
-    def _follow(self, start: int, end: int, came: dict[int, tuple[int, Placement]]) -> None:
-        while end != start:
-            node, placement = came[end]
-            self._move(placement, node, end)
-            end = node
 
-    def _movable(self, gone: int, come: int) -> Placement | None:
-        """A shard that may move so; one whose group has no owner there yet, if there is any."""
-        layout, second = self.layout, None
-        for placement in self.movable[gone].values():
-            if come in placement.nodes or come in placement.owners:
-                continue
-            zone = layout.zones[come]
-            if zone != layout.zones[gone] and zone in layout.zones_without(placement, gone):
-                continue
-            if not layout.in_group[placement.group, come]:
-                return placement
-            second = second or placement
-        return second
-
-    def _move(self, placement: Placement, gone: int, come: int) -> None:
-        self.layout.move(placement, gone, come)
-        del self.movable[gone][placement.shard_id]
+def _note_moves(layout: Layout, placement: Placement) -> None:
+    """Who goes and who comes, in pairs, of the same zone first."""
+    home = placement.home
+    if placement.nodes == home:
+        return
+    gone, come = sorted(home - placement.nodes), sorted(placement.nodes - home)
+    pairs: dict[int, int] = {}
+    for node in gone:
+        near = next((other for other in come if layout.zone(other) == layout.zone(node)), None)
+        if near is not None:
+            pairs[node] = near
+            come.remove(near)
+    for node in gone:
+        layout.note_move(placement, node, pairs[node] if node in pairs else come.pop(0))

@@ -18,7 +18,8 @@ def replication(
 ) -> PlanDraft:
     """Owners follow the policies' replica counts, up and down; of one database or policy only, where named.
 
-    Who goes is chosen so that the zones stay apart, then by load. Raises `DatabaseNotFound`, `PolicyNotFound`.
+    Who goes is chosen so that the zones stay apart, then by load. A shard that nobody serves is left as it is: what is
+    on its owners may be all that there is of it. Raises `DatabaseNotFound`, `PolicyNotFound`.
     """
     layout = Layout(snapshot, zone_label)
     busy = busy_shards(snapshot)
@@ -29,6 +30,9 @@ def replication(
             continue
         wanted = layout.wanted(placement)
         if len(placement.nodes) == wanted or not layout.workable(placement, busy):
+            continue
+        if not layout.has_source(placement):
+            layout.leave_out(placement, _NOTHING_SERVES)
             continue
         _fewer(layout, placement, wanted)
         _more(layout, placement, wanted)
@@ -56,43 +60,44 @@ def repair(
             for node, status in sorted(placement.owners.items())
             if node in placement.nodes and (status == OwnerStatus.FAILED or node not in layout.up)
         ]
-        wanted = layout.wanted(placement)
-        if (not lost and len(placement.nodes) >= wanted) or not layout.workable(placement, busy):
+        wanted, served = layout.wanted(placement), layout.has_source(placement)
+        if (served and not lost and len(placement.nodes) >= wanted) or not layout.workable(placement, busy):
             continue
-        if not layout.has_source(placement):
+        if not served:
             layout.leave_out(placement, _NOTHING_SERVES)
             continue
+        mended: set[int] = set()
         for node in lost:
-            _restore(layout, placement, node, wanted)
+            mended |= _restore(layout, placement, node, wanted, mended)
         _more(layout, placement, wanted)
     return _draft(layout, PlanKind.REPAIR)
 
 
-def _restore(layout: Layout, placement: Placement, node: int, wanted: int) -> None:
+def _restore(layout: Layout, placement: Placement, node: int, wanted: int, mended: Collection[int]) -> set[int]:
+    """One lost owner: gone where enough are left, else copied again. Who is ``mended`` counts; gives who is so now."""
     good = [
         n
         for n in placement.nodes
-        if n != node and (n not in placement.owners or (placement.owners[n] == OwnerStatus.ACTIVE and n in layout.up))
+        if n in mended or (n != node and placement.owners.get(n) == OwnerStatus.ACTIVE and n in layout.up)
     ]
     if len(good) >= wanted:
         layout.move(placement, node, 0)
-        return
-    if node in layout.takers:  # it failed on a node that is well
+    elif node in layout.takers:  # it failed on a node that is well
         layout.move(placement, 0, node)
-        return
-    come = layout.choose_target(placement, node)
-    if come is None:
-        layout.leave_out(placement, f"no node is left that could take over from node {node}")
-    else:
+        return {node}
+    elif (come := layout.choose_target(placement, node)) is not None:
         layout.move(placement, node, come)
+        return {come}
+    else:
+        layout.leave_out(placement, f"no node is left that could take over from node {node}")
+    return set()
 
 
 def _more(layout: Layout, placement: Placement, wanted: int) -> None:
     while len(placement.nodes) < wanted:
         come = layout.choose_target(placement)
-        if come is None or not layout.has_source(placement):
-            why = _NOTHING_SERVES if come is not None else f"no node is left to own it: {wanted} owners are wanted"
-            layout.leave_out(placement, why)
+        if come is None:
+            layout.leave_out(placement, f"no node is left to own it: {wanted} owners are wanted")
             return
         layout.move(placement, 0, come)
 
