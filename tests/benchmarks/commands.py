@@ -113,19 +113,23 @@ def _threads(
         return _rate([turns.run for turns in mine], each)
 
     def floor() -> float:
-        prepared = [[command.prepare() for _ in range(each)] for command in commands]
-
-        def sender(command: RawCommand, requests: list[object]) -> Callable[[], object]:
-            remaining = iter(requests)
-            return lambda: command.send(member, next(remaining))
-
-        senders = [sender(command, requests) for command, requests in zip(commands, prepared, strict=True)]
-        return _rate(senders, each)
+        return raw_rate(commands, member, each)
 
     alternate(floor, ours, 1)
     pairs = [alternate(floor, ours, 1) for _ in range(scale.rounds)]
     what = f"{THREADS} threads of independent commands ÷ raw transactions by {THREADS} threads"
     return ratio(2, what, setting, pairs, unit="/s", reach=0.9, at_least=True)
+
+
+def raw_rate(commands: list[RawCommand], member: RawMember, each: int) -> float:
+    """Raw transactions a second, each command's by its own thread, ``each`` times."""
+    prepared = [[command.prepare() for _ in range(each)] for command in commands]
+
+    def sender(command: RawCommand, requests: list[object]) -> Callable[[], object]:
+        remaining = iter(requests)
+        return lambda: command.send(member, next(remaining))
+
+    return _rate([sender(*pair) for pair in zip(commands, prepared, strict=True)], each)
 
 
 def _rate(actions: list[Callable[[], object]], each: int) -> float:

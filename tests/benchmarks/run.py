@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.benchmarks import agents, cold_start, commands, delivery, memory_gc, snapshot, startup
+from tests.benchmarks import agents, applying, cold_start, commands, delivery, memory_gc, planning, snapshot, startup
 from tests.benchmarks.measure import FULL, QUICK, Result, Scale
 from tests.benchmarks.report import as_json, as_markdown
 
@@ -21,6 +21,8 @@ THEMES: dict[str, Callable[[Scale], Iterator[Result]]] = {
     "memory_gc": memory_gc.run,
     "startup": startup.run,
     "agents": agents.run,
+    "planning": planning.run,
+    "applying": applying.run,
 }
 
 

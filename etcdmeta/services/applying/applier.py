@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from etcdmeta.commands.moveplan import FinishPlan, NotePlan
 from etcdmeta.commands.moving import AdvanceMove
 from etcdmeta.commands.plan import Command
 from etcdmeta.commands.shard_edit import LONGEST_REASON
-from etcdmeta.errors import EtcdMetaError, Fenced, Refused, StoreClosed
+from etcdmeta.errors import ConflictPersists, EtcdMetaError, Fenced, InvalidInput, NotFound, Refused, StoreClosed
 from etcdmeta.model.moveplans import PlanState
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records.keys import Kind
@@ -28,19 +28,29 @@ from etcdmeta.store.listeners import Publication
 
 _log = logging.getLogger(__name__)
 
-THREADS = 16
-"""Steps that are committed at the same time."""
+AT_ONCE = 48
+"""Steps that are being committed at the same time."""
+TOGETHER = 16
+"""Steps of one transaction; a copy's beginning is 3 compares and 3 operations, and 100 of each are allowed."""
 _LOOK_AT_FENCE = 1.0
 """Seconds; a local look, for where nothing happens that would show that the lead is lost."""
+_OF_ONE = (Refused, NotFound, InvalidInput, ConflictPersists)
+"""What a transaction may be refused for because of one of its steps: alone, each shows whether it is that one."""
 _AT_WORK = frozenset({PlanState.RUNNING, PlanState.ABORTING})
 
 
-class _Ended(NamedTuple):
-    """A command came back. ``order`` None: it was about the plan itself."""
+class _Sent(NamedTuple):
+    """A command on its way. ``order`` None: it is about the plan itself."""
 
     plan_id: int
     order: Order | None
     command: Command
+
+
+class _Ended(NamedTuple):
+    """A command came back."""
+
+    sent: _Sent
     error: BaseException | None
 
 
@@ -70,7 +80,10 @@ class _News:
 
 
 class Applier:
-    """Runs in the thread that calls `run`, with up to 16 of its own that commit; `stop` ends it from any thread.
+    """Runs in the thread that calls `run`, with a few of its own that commit; `stop` ends it from any thread.
+
+    Steps that can be taken at the same time share a transaction, and are one generation; where one of them is refused,
+    each goes alone. While one transaction is on its way, the next is planned.
 
     ``fence``: what every commit compares, and None while the lead is not held; without one it acts whoever else does.
     """
@@ -81,14 +94,14 @@ class Applier:
         fence: Callable[[], Fence | None] | None = None,
         *,
         retries: Retries | None = None,
-        threads: int = THREADS,
+        at_once: int = AT_ONCE,
         timeout: float | None = None,
     ) -> None:
-        """``timeout``: seconds for one step, the store's own by default."""
+        """``at_once``: steps on their way; ``timeout``: seconds for one transaction, the store's own by default."""
         self._store = store
         self._fence = fence
         self._retries = retries or Retries()
-        self._threads = threads
+        self._at_once = at_once
         self._timeout = timeout
         self._condition = threading.Condition()
         self._news = _News()
@@ -112,7 +125,7 @@ class Applier:
         Raises `Fenced` as soon as the lead is lost, `StoreClosed`; what etcd refuses or does not answer is tried again.
         """
         untap = self._store.tap(self._hear)
-        pool = ThreadPoolExecutor(self._threads, "etcdmeta-applier")
+        pool = ThreadPoolExecutor(-(-self._at_once // TOGETHER), "etcdmeta-applier")
         try:
             while True:
                 news = self._next_news()
@@ -160,23 +173,24 @@ class Applier:
                 work.nodes_changed(snapshot, now)
 
     def _take_back(self, snapshot: Snapshot, ended: _Ended, now: float) -> None:
-        error, work = ended.error, self._works.get(ended.plan_id)
+        (plan_id, order, command), error = ended
+        work = self._works.get(plan_id)
         if isinstance(error, Fenced | StoreClosed) or (error is not None and not isinstance(error, EtcdMetaError)):
             raise error
         if error is None:
             self.steps += 1
         else:
-            _log.info("plan %d: %s: %s", ended.plan_id, ended.command.NAME, error)
+            _log.info("plan %d: %s: %s", plan_id, command.NAME, error)
         if work is None:
             return
-        if ended.order is not None:
-            work.settle(snapshot, ended.order.number, now, failed=error is not None)
-        elif isinstance(ended.command, FinishPlan):
+        if order is not None:
+            work.settle(snapshot, order.number, now, failed=error is not None)
+        elif isinstance(command, FinishPlan):
             work.finishing = False
-            tries = self._finish_after.get(ended.plan_id, (0.0, 0))[1] + 1
-            self._finish_after[ended.plan_id] = (now + self._retries.rest(tries), tries)
+            tries = self._finish_after.get(plan_id, (0.0, 0))[1] + 1
+            self._finish_after[plan_id] = (now + self._retries.rest(tries), tries)
             if isinstance(error, Refused):
-                self._notes[ended.plan_id] = f"cannot end: {error.message}"
+                self._notes[plan_id] = f"cannot end: {error.message}"
 
     def _keep_plans(self, snapshot: Snapshot, now: float, *, anew: bool) -> None:
         """The work of each plan that is at work; anew where its state changed, so that what was given up is tried."""
@@ -199,35 +213,54 @@ class Applier:
         now = time.monotonic()
         load = load_with(snapshot, self._works.values())
         for plan_id, work in self._works.items():
-            for order in work.take(snapshot, load, self._threads - self._under_way, now):
-                command = AdvanceMove(plan_id=plan_id, number=order.number, source=order.source)
-                self._send(pool, plan_id, order, command)
+            steps = [
+                _Sent(plan_id, order, AdvanceMove(plan_id=plan_id, number=order.number, source=order.source))
+                for order in work.take(snapshot, load, self._at_once - self._under_way, now)
+            ]
+            for first in range(0, len(steps), TOGETHER):
+                self._send(pool, *steps[first : first + TOGETHER])
             given_up = work.given_up()
             if given_up:
                 self._notes[plan_id] = _gave_up(work, given_up[-1], self._retries.attempts)
             self._note(pool, work, self._notes.pop(plan_id, ""))
             if work.is_over and self._finish_after.get(plan_id, (0.0, 0))[0] <= now:
                 work.finishing = True
-                self._send(pool, plan_id, None, FinishPlan(plan_id=plan_id))
+                self._send(pool, _Sent(plan_id, None, FinishPlan(plan_id=plan_id)))
 
     def _note(self, pool: ThreadPoolExecutor, work: PlanWork, text: str) -> None:
         note = "".join(c if c.isprintable() else " " for c in text).encode()[:LONGEST_REASON].decode(errors="ignore")
         if note and work.plan.note != note:
-            self._send(pool, work.plan.id, None, NotePlan(plan_id=work.plan.id, note=note))
+            self._send(pool, _Sent(work.plan.id, None, NotePlan(plan_id=work.plan.id, note=note)))
 
-    def _send(self, pool: ThreadPoolExecutor, plan_id: int, order: Order | None, command: Command) -> None:
-        self._under_way += 1
-        pool.submit(self._perform, plan_id, order, command)
+    def _send(self, pool: ThreadPoolExecutor, *together: _Sent) -> None:
+        self._under_way += len(together)
+        pool.submit(self._perform, together)
 
-    def _perform(self, plan_id: int, order: Order | None, command: Command) -> None:
-        error: BaseException | None = None
+    def _perform(self, together: Sequence[_Sent]) -> None:
+        errors = self._commit_together([sent.command for sent in together])
+        with self._condition:
+            self._news.ended += map(_Ended, together, errors)
+            self._condition.notify()
+
+    def _commit_together(self, commands: Sequence[Command]) -> list[BaseException | None]:
+        """What became of each; None: committed. Errors are judged, or raised, in the thread of `run`."""
+        if len(commands) > 1:
+            try:
+                self._store.execute_all(commands, timeout=self._timeout, fence=self._require_lead())
+            except _OF_ONE as refused:
+                _log.debug("%d steps go alone: %s", len(commands), refused)
+            except BaseException as error:  # noqa: BLE001 - see above
+                return [error] * len(commands)
+            else:
+                return [None] * len(commands)
+        return [self._commit(command) for command in commands]
+
+    def _commit(self, command: Command) -> BaseException | None:
         try:
             self._store.execute(command, timeout=self._timeout, fence=self._require_lead())
-        except BaseException as raised:  # noqa: BLE001 - judged, or raised, in the thread of `run`
-            error = raised
-        with self._condition:
-            self._news.ended.append(_Ended(plan_id, order, command, error))
-            self._condition.notify()
+        except BaseException as error:  # noqa: BLE001 - see above
+            return error
+        return None
 
     def _require_lead(self) -> Fence | None:
         """Raises `Fenced` where the lead is not held."""

@@ -14,8 +14,8 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from etcdmeta.model.copyload import CopyLoad
-from etcdmeta.model.moveplans import Move, MovePlan
-from etcdmeta.model.moves import MoveState, Step, choose_source, is_settled, outlook, sources
+from etcdmeta.model.moveplans import Move, MovePlan, PlanState
+from etcdmeta.model.moves import SETTLED, MoveState, Step, choose_source, outlook, sources
 from etcdmeta.model.owners import OwnerStatus
 from etcdmeta.model.snapshot import Snapshot
 
@@ -71,6 +71,7 @@ class PlanWork:
     _begun: Counter[int] = field(default_factory=Counter)
     _tries: Counter[int] = field(default_factory=Counter)
     _given_up: list[int] = field(default_factory=list)
+    _settled: set[int] = field(default_factory=set)  # looked at since `touched` was called last
 
     @classmethod
     def of(
@@ -109,11 +110,13 @@ class PlanWork:
         return found
 
     def touched(self, snapshot: Snapshot, group_ids: Iterable[int], now: float) -> None:
-        """These groups changed, or are gone."""
+        """These groups changed, or are gone. What was settled on the same picture has been looked at."""
         for group_id in group_ids:
             for number in self._by_group.get(group_id, ()):
-                if number not in self.busy and self._places.get(number) is not _Place.RESTING:
+                idle = number not in self.busy and number not in self._settled
+                if idle and self._places.get(number) is not _Place.RESTING:
                     self._look(snapshot, number, now)
+        self._settled.clear()
 
     def nodes_changed(self, snapshot: Snapshot, now: float) -> None:
         """A node came, went, or changed its state, or a policy changed: what was blocked may go on."""
@@ -121,13 +124,14 @@ class PlanWork:
             self._look(snapshot, number, now)
 
     def settle(self, snapshot: Snapshot, number: int, now: float, *, failed: bool = False) -> None:
-        """The step that was ordered is committed, or ``failed``."""
+        """The step that was ordered is committed, or ``failed``; to be followed by `touched` on the same picture."""
         order = self.busy.pop(number, None)
         if not failed:
             self._tries.pop(number, None)
             if order is not None and order.source:
                 self._begun[number] += 1
             self._look(snapshot, number, now)
+            self._settled.add(number)
         else:
             self._tries[number] += 1
             self._rest(number, now + self.retries.rest(self._tries[number]))
@@ -198,10 +202,10 @@ class PlanWork:
 
     def _look(self, snapshot: Snapshot, number: int, now: float, *, rested: bool = False) -> None:
         move = self.moves[number]
-        if is_settled(snapshot, self.plan, move):
+        found = outlook(snapshot, self.plan, move)
+        if found.state in SETTLED or (found.step is None and self.plan.state == PlanState.ABORTING):
             self._places.pop(number, None)
             return
-        found = outlook(snapshot, self.plan, move)
         if found.step is None:
             self._places[number] = _Place.HELD
         elif found.step is not Step.BEGIN:

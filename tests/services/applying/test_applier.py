@@ -21,7 +21,7 @@ from tests.store.invariants import check_picture
 from tests.store.worlds import SECONDS, World, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from etcdmeta.model.moveplans import MovePlan
     from etcdmeta.store import MetaStore
@@ -43,11 +43,17 @@ class Dying:
         return getattr(self._store, name)
 
     def execute(self, *arguments: Any, **named: Any) -> Any:
+        return self._commit(self._store.execute, *arguments, **named)
+
+    def execute_all(self, *arguments: Any, **named: Any) -> Any:
+        return self._commit(self._store.execute_all, *arguments, **named)
+
+    def _commit(self, execute: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         self.commits += 1
         if self.commits > self._at:
             raise Killed
         if self.commits < self._at or self._done:
-            outcome = self._store.execute(*arguments, **named)
+            outcome = execute(*arguments, **named)
             if self.commits < self._at:
                 return outcome
         raise Killed
@@ -137,7 +143,7 @@ def test_killed_at_every_step_in_turn(local: World, done: bool) -> None:
         dying = Dying(store, killed + 1, done=done)
         with copying(store):
             try:
-                Applier(dying, retries=QUICK, threads=1).run(plan.id)  # type: ignore[arg-type]
+                Applier(dying, retries=QUICK, at_once=1).run(plan.id)  # type: ignore[arg-type]
             except Killed:
                 killed += 1
                 Applier(store, retries=QUICK).run(plan.id)
@@ -159,7 +165,7 @@ def test_killed_on_a_real_cluster_and_resumed_by_another(world: World) -> None:
     shards, plan = a_plan_of_all_kinds(store)
     history = History(store)
     with copying(store), pytest.raises(Killed):
-        Applier(Dying(store, 5, done=True), retries=QUICK).run(plan.id)  # type: ignore[arg-type]
+        Applier(Dying(store, 3, done=True), retries=QUICK).run(plan.id)  # type: ignore[arg-type]
     assert carried_out(other, plan.id).state == PlanState.DONE
     store.read_consistent()
     history.close()
@@ -185,7 +191,7 @@ def test_aborted_after_each_step(local: World, steps: int) -> None:
     history = History(store)
     with copying(store, lambda shard, _: shard != shards[1]):  # one is still copying
         with pytest.raises(Killed):
-            Applier(Dying(store, steps, done=True), retries=QUICK, threads=1).run(plan.id)  # type: ignore[arg-type]
+            Applier(Dying(store, steps, done=True), retries=QUICK, at_once=1).run(plan.id)  # type: ignore[arg-type]
         store.abort_plan(plan.id, "enough")
         Applier(store, retries=QUICK).run(plan.id)
     ended = store.snapshot().plan(plan.id)

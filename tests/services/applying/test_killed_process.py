@@ -82,7 +82,7 @@ def test_killed_again_and_again_and_resumed_by_others(
             process = waiting.pop(0)
             begun = store.read_consistent().generation
             process.begin()
-            until = begun + rng.randint(1, 16)
+            until = begun + rng.randint(1, 5)
             store.wait_for(lambda s, until=until: s.generation >= until or s.plan(plan.id).has_ended, SECONDS)
             if store.snapshot().plan(plan.id).has_ended:
                 process.expect("done")
