@@ -18,7 +18,16 @@ from etcdmeta.commands.moveplan import FinishPlan, NotePlan
 from etcdmeta.commands.moving import AdvanceMove
 from etcdmeta.commands.plan import Command
 from etcdmeta.commands.shard_edit import LONGEST_REASON
-from etcdmeta.errors import ConflictPersists, EtcdMetaError, Fenced, InvalidInput, NotFound, Refused, StoreClosed
+from etcdmeta.errors import (
+    CommandTooLarge,
+    ConflictPersists,
+    EtcdMetaError,
+    Fenced,
+    InvalidInput,
+    NotFound,
+    Refused,
+    StoreClosed,
+)
 from etcdmeta.model.moveplans import PlanState
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records.keys import Kind
@@ -28,10 +37,12 @@ from etcdmeta.store.listeners import Publication
 
 _log = logging.getLogger(__name__)
 
-AT_ONCE = 48
+AT_ONCE = 60
 """Steps that are being committed at the same time."""
-TOGETHER = 16
-"""Steps of one transaction; a copy's beginning is 3 compares and 3 operations, and 100 of each are allowed."""
+TOGETHER = 30
+"""Steps of one transaction at most: a copy's beginning is three compares and three operations of its own, and 100 of
+each are allowed. Half as many, and half of that, where nodes and policies that are compared, too, make it too large.
+"""
 _LOOK_AT_FENCE = 1.0
 """Seconds; a local look, for where nothing happens that would show that the lead is lost."""
 _OF_ONE = (Refused, NotFound, InvalidInput, ConflictPersists)
@@ -247,6 +258,9 @@ class Applier:
         if len(commands) > 1:
             try:
                 self._store.execute_all(commands, timeout=self._timeout, fence=self._require_lead())
+            except CommandTooLarge:
+                half = len(commands) // 2
+                return self._commit_together(commands[:half]) + self._commit_together(commands[half:])
             except _OF_ONE as refused:
                 _log.debug("%d steps go alone: %s", len(commands), refused)
             except BaseException as error:  # noqa: BLE001 - see above

@@ -21,8 +21,9 @@ from tests.store.invariants import check_picture
 from tests.store.worlds import SECONDS, World, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from etcdmeta.commands.plan import Command
     from etcdmeta.model.moveplans import MovePlan
     from etcdmeta.store import MetaStore
 
@@ -57,6 +58,22 @@ class Dying:
             if self.commits < self._at:
                 return outcome
         raise Killed
+
+
+class Watched:
+    """A store, and how many steps its user commits together; ``first`` is done before they are for the first time."""
+
+    def __init__(self, store: MetaStore, first: Callable[[], object] = lambda: None) -> None:
+        self._store, self._first, self.together = store, first, list[int]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def execute_all(self, commands: Sequence[Command], **named: Any) -> Any:
+        if not self.together:
+            self._first()
+        self.together.append(len(commands))
+        return self._store.execute_all(commands, **named)
 
 
 @contextmanager
@@ -278,6 +295,40 @@ def test_a_move_that_is_blocked_goes_on_when_it_can(local: World) -> None:
     with copying(store), applying(Applier(store, retries=QUICK), plan.id):
         store.update_node(new, state=NodeState.JOINED)
         store.wait_for(lambda s: s.plan(plan.id).state == PlanState.DONE, SECONDS)
+
+
+def test_one_step_that_is_refused_holds_up_none_that_shares_its_transaction(local: World) -> None:
+    store = local.open()
+    shards = with_shards(store, 4)
+    new, draining = add_nodes(store, 2)
+    moves = [Move(shard, 1, draining if n == 2 else new) for n, shard in enumerate(shards)]
+    plan = started(store, draft(*moves), limits=PlanLimits(per_target=4, per_source=4))
+    watched = Watched(store, lambda: store.update_node(draining, state=NodeState.DRAINING))
+    with copying(store), applying(Applier(watched, retries=QUICK), plan.id):  # type: ignore[arg-type]
+        others = [shard for n, shard in enumerate(shards) if n != 2]
+        store.wait_for(lambda s: all(owners(s, shard) == {2: "active", new: "active"} for shard in others), SECONDS)
+        assert watched.together[0] == 4
+        assert owners(store.snapshot(), shards[2]) == {1: "active", 2: "active"}
+        store.update_node(draining, state=NodeState.JOINED)
+        store.wait_for(lambda s: s.plan(plan.id).state == PlanState.DONE, SECONDS)
+
+
+def test_steps_that_are_too_many_for_a_transaction_are_parted(local: World) -> None:
+    """Thirty copies from as many nodes to as many others compare all of these."""
+    store = local.open()
+    shards = with_shards(store, 30, nodes=30, replicas=1)
+    new = add_nodes(store, 30, first=100)
+    moves = [Move(shard, *owners(store.snapshot(), shard), new[n]) for n, shard in enumerate(shards)]
+    assert len({move.from_node for move in moves}) == 30
+    plan = started(store, draft(*moves), limits=PlanLimits(at_once=30))
+    watched = Watched(store)
+    history = History(store)
+    with copying(store):
+        Applier(watched, retries=QUICK).run(plan.id)  # type: ignore[arg-type]
+    history.close()
+    history.check_service(shards)
+    assert store.snapshot().plan(plan.id).state == PlanState.DONE
+    assert watched.together[:3] == [30, 15, 15]
 
 
 def test_a_plan_that_is_paused_begins_nothing(local: World) -> None:
