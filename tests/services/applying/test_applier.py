@@ -304,13 +304,12 @@ def test_one_step_that_is_refused_holds_up_none_that_shares_its_transaction(loca
     moves = [Move(shard, 1, draining if n == 2 else new) for n, shard in enumerate(shards)]
     plan = started(store, draft(*moves), limits=PlanLimits(per_target=4, per_source=4))
     watched = Watched(store, lambda: store.update_node(draining, state=NodeState.DRAINING))
-    with copying(store), applying(Applier(watched, retries=QUICK), plan.id):  # type: ignore[arg-type]
+    patient = Retries(pause=2 * SECONDS)  # what fails is not tried again in this test
+    with copying(store), applying(Applier(watched, retries=patient), plan.id):  # type: ignore[arg-type]
         others = [shard for n, shard in enumerate(shards) if n != 2]
         store.wait_for(lambda s: all(owners(s, shard) == {2: "active", new: "active"} for shard in others), SECONDS)
-        assert watched.together[0] == 4
-        assert owners(store.snapshot(), shards[2]) == {1: "active", 2: "active"}
-        store.update_node(draining, state=NodeState.JOINED)
-        store.wait_for(lambda s: s.plan(plan.id).state == PlanState.DONE, SECONDS)
+    assert watched.together[0] == 4
+    assert owners(store.snapshot(), shards[2]) == {1: "active", 2: "active"}
 
 
 def test_steps_that_are_too_many_for_a_transaction_are_parted(local: World) -> None:
