@@ -211,6 +211,13 @@ def secret(user_id: int) -> bytes:
     return b"secret/%016x" % user_id
 
 
+RESTORE_MARKER = b"restore/marker"
+"""A restore that is under way: while this stands, there is no guard."""
+
+RESTORE_HOLDER = b"restore/holder"
+"""Under a lease: the process that works on it."""
+
+
 class Kind(StrEnum):
     """What a key below ``state/`` holds. The order is that of applying: parents before children."""
 
