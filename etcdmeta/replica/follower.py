@@ -100,8 +100,9 @@ class Follower:
     @property
     def problem(self) -> EtcdMetaError | None:
         """The gravest: the stored world's, then an unaccepted restore, then the connection's."""
-        machine = self._machine
-        return machine.world_problem or self._picture.restored or machine.source.problem or machine.link_problem
+        machine, picture = self._machine, self._picture
+        of_world = machine.world_problem or picture.rootless or picture.restored
+        return of_world or machine.source.problem or machine.link_problem
 
     @property
     def abandoned(self) -> Snapshot | None:

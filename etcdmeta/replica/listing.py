@@ -16,7 +16,7 @@ from etcdmeta.replica.draft import FLAT, PER_DATABASE
 
 def diff(old: Snapshot, new: Snapshot) -> tuple[Change, ...]:
     """What lies between two pictures, as joined changes: parents first, then in order of creation."""
-    before, after = dict(_places(old)), dict(_places(new))
+    before, after = dict(places(old)), dict(places(new))
     changes = [
         Change(place, before.get(place), after.get(place), old, new, True)
         for place in {**before, **after}
@@ -59,12 +59,13 @@ def listing(snapshot: Snapshot) -> list[tuple[bytes, bytes, int, int]]:
     What a cache must equal: the tests hold it against a listing of etcd at the same revision.
     """
     rows = []
-    for place, row in _places(snapshot):
+    for place, row in places(snapshot):
         rows.append((key_of(place), row[0], row[1], row[2]))
     return sorted(rows)
 
 
-def _places(snapshot: Snapshot) -> Iterator[tuple[Place, Any]]:
+def places(snapshot: Snapshot) -> Iterator[tuple[Place, Any]]:
+    """Every record, by its place, in no order that counts."""
     tables = snapshot.tables
     if tables.cluster is not None:
         yield (Kind.CLUSTER, ()), tables.cluster

@@ -170,7 +170,7 @@ class Machine:
             self._leave(self._link.unavailable("ended a list before its first page"))
             return
         self._link.list_id = None
-        listing = self._loader.finish(self._list_revision)
+        listing = self._picture.visible(self._loader.finish(self._list_revision))
         problem = self._picture.problem_with(listing)
         if problem is not None:
             self._give_up(problem)

@@ -5,6 +5,9 @@ that one is published as joined changes, and its position has another epoch (`Sn
 nobody takes it for a step back. `Picture.restored` stays set, and writes refused, until the guard has a new
 epoch: that is what `cluster accept-restore` gives it. The last picture of the old world is kept, for the
 ids that were in use in it.
+
+Records without guard and generation are a backup on its way back, or what is left of one: nothing of them is published,
+the picture stays empty, and when the guard comes, all is listed at once.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from etcdmeta.errors import ClusterRestored, EtcdMetaError
+from etcdmeta.errors import ClusterRestored, EtcdMetaError, PrefixNotEmpty
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.model.tables import GenerationMark
 from etcdmeta.records.transaction import RawEvent
@@ -23,6 +26,7 @@ from etcdmeta.replica.continuity import Verdict, compare_listing
 from etcdmeta.replica.guard import destroyed, find_problem
 from etcdmeta.replica.legality import Legality, examine
 from etcdmeta.replica.listing import diff
+from etcdmeta.replica.rootless import Comes, emptied, is_rootless, rootless_problem, what_comes
 
 
 class Accepted(NamedTuple):
@@ -65,6 +69,8 @@ class Picture:
         self.restored: ClusterRestored | None = None
         self.abandoned: Snapshot | None = None
         """The last picture before the latest restore."""
+        self.rootless: PrefixNotEmpty | None = None
+        """What is wrong where records stand in etcd, and no guard: the picture shows none of them."""
 
     @property
     def published(self) -> Snapshot:
@@ -93,6 +99,13 @@ class Picture:
         old = self.snapshot
         if old is None or revision.number <= old.revision:
             return Dropped(len(revision.events))
+        if old.cluster is None and old.generation_mark is None:
+            comes = what_comes(revision.events, self._prefix_length)
+            if comes is Comes.DELETES or (comes is Comes.ROOT and self.rootless):
+                return Doubtful("distrust", f"revision {revision.number}: what stood there without a guard changes")
+            if comes is Comes.RECORDS:
+                self.rootless = self.rootless or rootless_problem()
+                return Dropped(0)
         legality, why = examine(revision.events, old.generation_mark, self._prefix_length, joined=revision.joined)
         if legality is Legality.DESTROYED:
             return Impossible(destroyed())
@@ -106,6 +119,14 @@ class Picture:
             self._watch_for_acceptance(old, new)
         self.snapshot = new
         return Accepted(new, changes, () if revision.joined else revision.events)
+
+    def visible(self, listing: Snapshot) -> Snapshot:
+        """What of a list may be published: nothing of records that have neither guard nor generation."""
+        if (self.snapshot is not None and self.snapshot.cluster is not None) or not is_rootless(listing):
+            self.rootless = None
+            return listing
+        self.rootless = self.rootless or rootless_problem()
+        return emptied(listing)
 
     def problem_with(self, listing: Snapshot) -> EtcdMetaError | None:
         """Why a list cannot be published, whatever it continues."""

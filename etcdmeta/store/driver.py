@@ -26,6 +26,7 @@ from etcdmeta.errors import (
     Defect,
     EtcdMetaError,
     ForkedProcess,
+    PrefixNotEmpty,
     RecordUnreadable,
     SchemaTooNew,
     StoreClosed,
@@ -46,7 +47,7 @@ from etcdmeta.store.waiters import RevisionWaiters, seconds_until
 
 log = logging.getLogger("etcdmeta.follower")
 
-_FORBIDS_WRITING = (ClusterDestroyed, ClusterRestored, SchemaTooNew, RecordUnreadable)
+_FORBIDS_WRITING = (ClusterDestroyed, ClusterRestored, PrefixNotEmpty, SchemaTooNew, RecordUnreadable)
 SAVE_EVERY = 60.0
 """Seconds between two writings of the cache file, where something changed."""
 _JOIN = 5.0
