@@ -8,7 +8,10 @@ says what the picture shows, users' hashes included, and is what another program
 from __future__ import annotations
 
 from etcdmeta.archive.backup import BackupReader, BackupWriter, Stored, is_backup
+from etcdmeta.archive.document import is_document, write_document
 from etcdmeta.archive.errors import ArchiveDamaged, ArchiveTooNew, DocumentInvalid
+from etcdmeta.archive.incoming import incoming_of, read_backup
+from etcdmeta.archive.reading import read_document
 
 __all__ = [
     "ArchiveDamaged",
@@ -17,5 +20,10 @@ __all__ = [
     "BackupWriter",
     "DocumentInvalid",
     "Stored",
+    "incoming_of",
     "is_backup",
+    "is_document",
+    "read_backup",
+    "read_document",
+    "write_document",
 ]

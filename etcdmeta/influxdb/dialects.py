@@ -1,13 +1,16 @@
 """What each version of InfluxDB can hold, and what is lost on the way to it.
 
-=========  =============  ==================  ============  =====
-           subscriptions  data/meta nodes     truncated-at  nodes
-=========  =============  ==================  ============  =====
-0.9.4      –              –                   –             yes
-0.9.6      yes (0.9.5)    –                   –             yes
-0.10       yes            yes, for nodes      –             yes
-1.x        yes            –                   yes           –
-=========  =============  ==================  ============  =====
+=========  =============  ==================  ============  =====  ===============
+           subscriptions  data/meta nodes     truncated-at  nodes  order of groups
+=========  =============  ==================  ============  =====  ===============
+0.9.4      –              –                   –             yes    of creation
+0.9.6      yes (0.9.5)    –                   –             yes    by start
+0.10       yes            yes, for nodes      –             yes    by start
+1.x        yes            –                   yes           –      by start
+=========  =============  ==================  ============  =====  ===============
+
+Early 0.9 appends a group to its policy's list; later versions sort the list when they do, and leave groups
+of one start (a deleted one and its successor, at most) in any order; those go by id here.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 from etcdmeta.influxdb.data import Data, DatabaseInfo, NodeInfo, RetentionPolicyInfo, ShardGroupInfo
@@ -30,6 +34,11 @@ class Dialect(StrEnum):
 
     @property
     def has_subscriptions(self) -> bool:
+        return self is not Dialect.V0_9_4
+
+    @property
+    def sorts_groups(self) -> bool:
+        """By their start; else they stand in order of creation, which is that of their ids."""
         return self is not Dialect.V0_9_4
 
     @property
@@ -106,7 +115,12 @@ def _database(database: DatabaseInfo, dialect: Dialect) -> DatabaseInfo:
 
 
 def _policy(policy: RetentionPolicyInfo, dialect: Dialect) -> RetentionPolicyInfo:
-    groups: Sequence[ShardGroupInfo] = tuple([_group(group, dialect) for group in policy.shard_groups])
+    groups: Sequence[ShardGroupInfo] = tuple(
+        sorted(
+            [_group(group, dialect) for group in policy.shard_groups],
+            key=_by_start if dialect.sorts_groups else _by_id,
+        )
+    )
     subscriptions = policy.subscriptions if dialect.has_subscriptions else ()
     return replace(policy, shard_groups=groups, subscriptions=subscriptions)
 
@@ -118,6 +132,10 @@ def _group(group: ShardGroupInfo, dialect: Dialect) -> ShardGroupInfo:
         shards = tuple(shard._replace(owner_ids=(), owners=shard.effective_owners) for shard in group.shards)
         group = group._replace(shards=shards)
     return group
+
+
+_by_id = attrgetter("id")
+_by_start = attrgetter("start_time", "id")
 
 
 def _policies(data: Data) -> Iterator[tuple[str, RetentionPolicyInfo]]:

@@ -6,12 +6,12 @@
     ├── InfluxDataInvalid       the bytes are no InfluxDB metadata; where, and in which field
     │   └── InfluxDataTooLarge  they may be, but hold more than a limit allows
     ├── SourceUnreadable        what wraps the metadata (a backup, a response, a snapshot) cannot be read
-    └── DialectCannotHold       a version of InfluxDB has no place for something
+    └── DialectCannotHold (also Refused)  a version of InfluxDB has no place for something
 """
 
 from __future__ import annotations
 
-from etcdmeta.errors import InvalidInput
+from etcdmeta.errors import InvalidInput, Refused
 
 
 class InfluxDataInvalid(InvalidInput):
@@ -43,5 +43,5 @@ class SourceUnreadable(InvalidInput):
     """A file, folder or response that does not hold metadata as its kind does; the message names what was tried."""
 
 
-class DialectCannotHold(InvalidInput):
+class DialectCannotHold(Refused, InvalidInput):
     """Something would be lost; ``value`` is the tuple of losses."""

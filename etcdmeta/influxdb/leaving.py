@@ -5,7 +5,7 @@ Index is the generation, Term 1. Owners that do not serve are left out: InfluxDB
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -23,10 +23,12 @@ from etcdmeta.influxdb.data import (
 )
 from etcdmeta.influxdb.dialects import Loss
 from etcdmeta.influxdb.errors import DialectCannotHold
-from etcdmeta.model.entities import Shard, ShardGroup, User
-from etcdmeta.model.owners import OwnerStatus, Privilege
+from etcdmeta.model.entities import User
+from etcdmeta.model.owners import SERVING, OwnerStatus, Privilege
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.model.views import DatabaseView, PolicyView
+from etcdmeta.records.groups import group_messages
+from etcdmeta.records.pb import records_pb2 as pb
 
 HTTP_HOST_LABEL: Final = "influxdb-http-host"
 """The label under which an import keeps 0.10's second address of a node."""
@@ -63,8 +65,10 @@ def depart(
     hashes: Mapping[int, bytes],
     counters: Counters,
     all_owners: bool = False,
+    only: Collection[str] | None = None,
 ) -> Departure:
-    """``hashes``: user id → bcrypt hash. ``all_owners``: also owners that do not serve.
+    """``hashes``: user id → bcrypt hash. ``all_owners``: also owners that do not serve. ``only``: these databases
+    alone, and no rights on others.
 
     Raises `DialectCannotHold` where a user has no hash, or a record of the picture cannot be read.
     """
@@ -84,7 +88,11 @@ def depart(
         if not node.takes_shards:
             lost.add("node's state", f"n{node.id}")
     http = {node.id: host for node in nodes if (host := node.labels.get(HTTP_HOST_LABEL))}
-    databases = tuple(_database(view, lost, all_owners=all_owners) for view in snapshot.databases())
+    databases = tuple(
+        _database(view, lost, all_owners=all_owners)
+        for view in snapshot.databases()
+        if only is None or view.name in only
+    )
     infos = tuple(NodeInfo(n.id, n.host) for n in nodes)
     data = Data(
         term=1,
@@ -92,7 +100,7 @@ def depart(
         cluster_id=snapshot.cluster.cluster_id if snapshot.cluster else 0,
         nodes=() if http else infos,
         databases=databases,
-        users=tuple(_user(snapshot, user, hashes) for user in snapshot.users()),
+        users=tuple(_user(snapshot, user, hashes, only) for user in snapshot.users()),
         max_node_id=max((counters.node, *(n.id for n in snapshot.nodes(include_removed=True)))),
         max_shard_group_id=max((counters.group, *snapshot.tables.groups)),
         max_shard_id=max((counters.shard, *snapshot.tables.shards)),
@@ -112,36 +120,46 @@ def _database(view: DatabaseView, lost: _Lost, *, all_owners: bool) -> DatabaseI
 
 
 def _policy(view: PolicyView, lost: _Lost, *, all_owners: bool) -> RetentionPolicyInfo:
-    # By id, which is the order of creation: what a policy lists by time would differ from what came in.
-    groups = sorted(view.groups(include_deleted=True), key=lambda group: group.id)
+    # As they are stored, without a model of each: there are 100,000. Their order is the dialect's (`for_dialect`).
+    messages = group_messages(view.snapshot, view.database.id, view.id)
     return RetentionPolicyInfo(
         view.name,
         int(view.duration),
         int(view.group_duration),
         view.replicas,
-        tuple([_group(group, lost, all_owners=all_owners) for group in groups]),
+        tuple([_group(message, lost, all_owners) for message in messages]),
         tuple(SubscriptionInfo(s.name, str(s.mode), s.destinations) for s in view.subscriptions()),
     )
 
 
-def _group(group: ShardGroup, lost: _Lost, *, all_owners: bool) -> ShardGroupInfo:
-    shards = tuple([_shard(shard, lost, all_owners=all_owners) for shard in group.shards])
-    return ShardGroupInfo(group.id, group.start, group.end, group.deleted_at or 0, group.truncated_at, shards)
+def _group(m: pb.ShardGroup, lost: _Lost, all_owners: bool) -> ShardGroupInfo:
+    shards = tuple([_shard(shard, lost, all_owners) for shard in m.shards])
+    truncated_at = m.truncated_at if m.HasField("truncated_at") else None
+    return ShardGroupInfo(m.id, m.start, m.end, m.deleted_at, truncated_at, shards)  # 0 where it is not deleted
 
 
-def _shard(shard: Shard, lost: _Lost, *, all_owners: bool) -> ShardInfo:
+def _shard(m: pb.Shard, lost: _Lost, all_owners: bool) -> ShardInfo:
+    owners = m.owners
+    for owner in owners:
+        if owner.status:
+            break
+    else:
+        return ShardInfo(m.id, (), tuple([owner.node_id for owner in owners]))
     kept = []
-    for owner in shard.owners:
-        if owner.status != OwnerStatus.ACTIVE:
-            lost.add(f"owner's status {owner.status}", f"shard {shard.id}, n{owner.node_id}")
-        if owner.serves or all_owners:
+    for owner in owners:
+        status = owner.status or OwnerStatus.ACTIVE
+        if status != OwnerStatus.ACTIVE:
+            lost.add(f"owner's status {status}", f"shard {m.id}, n{owner.node_id}")
+        if status in SERVING or all_owners:
             kept.append(owner.node_id)
         else:
-            lost.add("owner that does not serve", f"shard {shard.id}, n{owner.node_id}")
-    return ShardInfo(shard.id, (), tuple(kept))
+            lost.add("owner that does not serve", f"shard {m.id}, n{owner.node_id}")
+    return ShardInfo(m.id, (), tuple(kept))
 
 
-def _user(snapshot: Snapshot, user: User, hashes: Mapping[int, bytes]) -> UserInfo:
+def _user(
+    snapshot: Snapshot, user: User, hashes: Mapping[int, bytes], only: Collection[str] | None
+) -> UserInfo:
     hashed = hashes.get(user.id)
     if hashed is None:
         raise DialectCannotHold(
@@ -152,6 +170,8 @@ def _user(snapshot: Snapshot, user: User, hashes: Mapping[int, bytes]) -> UserIn
         )
     privileges = []
     for database, privilege in snapshot.privileges(user).items():
+        if only is not None and database not in only:
+            continue
         if not isinstance(privilege, Privilege):
             raise DialectCannotHold(
                 f"user {user.name!r} has privilege {privilege!r}, which a later version wrote",
