@@ -29,6 +29,7 @@ MODULES = (
     "etcdmeta.cli.shard_timeline",
     "etcdmeta.cli.plan_items",
     "etcdmeta.cli.import_items",
+    "etcdmeta.cli.archive_items",
 )
 
 Id = Annotated[int, PlainSerializer(str, return_type=str), WithJsonSchema({"type": "string", "pattern": "^[0-9]+$"})]
@@ -69,6 +70,18 @@ def kinds() -> dict[str, type[BaseModel]]:
     return found
 
 
+def documents() -> dict[str, type[BaseModel]]:
+    """What is written without an envelope: a whole document, by its kind."""
+    found: dict[str, type[BaseModel]] = import_module("etcdmeta.cli.archive_items").DOCUMENTS
+    return found
+
+
+def document_schema(kind: str, model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of one kind of document."""
+    schema = model.model_json_schema(by_alias=True, mode="serialization", ref_template="#/$defs/{model}")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": kind}
+
+
 def json_schema(kind: str, item: type[BaseModel]) -> dict[str, Any]:
     """The JSON Schema (2020-12) of one kind's envelope."""
     schema = item.model_json_schema(by_alias=True, mode="serialization", ref_template="#/$defs/{model}")
@@ -100,8 +113,10 @@ def json_schema(kind: str, item: type[BaseModel]) -> dict[str, Any]:
 
 def write(directory: Path) -> None:
     """One file for each kind, as ``scripts/gen-json-schema`` wants them."""
-    for kind, item in kinds().items():
-        text = json.dumps(json_schema(kind, item), indent=2, sort_keys=True) + "\n"
+    schemas = {kind: json_schema(kind, item) for kind, item in kinds().items()}
+    schemas |= {kind: document_schema(kind, model) for kind, model in documents().items()}
+    for kind, schema in schemas.items():
+        text = json.dumps(schema, indent=2, sort_keys=True) + "\n"
         (directory / f"{kind}.json").write_text(text, encoding="utf-8")
 
 

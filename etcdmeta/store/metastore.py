@@ -148,6 +148,11 @@ class MetaStore(Shortcuts, Looking):
         return self._keyspace
 
     @property
+    def actor(self) -> str:
+        """Who is named in the history."""
+        return self._actor
+
+    @property
     def strategy(self) -> Strategy:
         """The way to etcd, for who serves it to others; the store closes it."""
         return self._strategy

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from etcdmeta.cli.schema import json_schema, kinds
+from etcdmeta.cli.schema import document_schema, documents, json_schema, kinds
 
 SCHEMAS = Path(__file__).parents[2] / "schemas" / "json"
 
@@ -20,5 +20,12 @@ def test_current_and_sound(kind: str) -> None:
     jsonschema.Draft202012Validator.check_schema(published)
 
 
+@pytest.mark.parametrize("kind", sorted(documents()))
+def test_documents_too(kind: str) -> None:
+    published = json.loads((SCHEMAS / f"{kind}.json").read_text())
+    assert published == document_schema(kind, documents()[kind]), "run scripts/gen-json-schema"
+    jsonschema.Draft202012Validator.check_schema(published)
+
+
 def test_no_schema_without_its_kind() -> None:
-    assert {path.stem for path in SCHEMAS.glob("*.json")} == set(kinds())
+    assert {path.stem for path in SCHEMAS.glob("*.json")} == set(kinds()) | set(documents())
