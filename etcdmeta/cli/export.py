@@ -194,10 +194,10 @@ def _tell_losses(session: Session, losses: list[Loss]) -> None:
     if session.quiet:
         return
     session.stderr.write("what InfluxDB has no place for:\n")
-    columns = (
-        Column[Any]("COUNT", lambda loss: str(loss.number), right=True),
-        Column[Any]("WHAT", lambda loss: loss.what),
-        Column[Any]("FIRST", lambda loss: loss.first),
+    columns: tuple[Column[Loss], ...] = (
+        Column("COUNT", lambda loss: str(loss.number), right=True),
+        Column("WHAT", lambda loss: loss.what),
+        Column("FIRST", lambda loss: loss.first),
     )
     draw(session.stderr, columns, losses, terminal=False, colour=False)
 

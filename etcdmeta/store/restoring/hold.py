@@ -23,7 +23,7 @@ from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.pb import backup_pb2 as pb
 from etcdmeta.records.transaction import Compare, Delete, Put, RawKeyValue, Read, Transaction, Write
 
-LEASE_SECONDS: Final = 10
+LEASE_SECONDS: Final = 5
 """How long a restore that was killed keeps the next one waiting."""
 PATIENCE: Final = 30.0
 """Seconds that a step is tried for while etcd does not answer; the same command goes on later."""
