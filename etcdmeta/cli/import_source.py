@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from etcdmeta.archive import is_backup, is_document, read_backup, read_document
 from etcdmeta.commands.importing.incoming import Incoming
 from etcdmeta.commands.importing.selecting import select
 from etcdmeta.errors import ImportConflict
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from etcdmeta.influxdb.data import Data
 
 SERVER = "influxdb://"
+OUR_BACKUP, OUR_DOCUMENT = "a backup of etcdmeta's", "a JSON document of etcdmeta's"
 OWN_BYTES = 1 << 30
 """Of a document or backup of our own: 100,000 groups are 25 to 100 MB."""
 
@@ -149,8 +151,21 @@ def _portable(path: Path, manifest: bytes) -> Source:
 
 
 def _of_blob(name: str, blob: bytes, owner: bool) -> Reading:
+    own = {OUR_BACKUP: (is_backup, read_backup), OUR_DOCUMENT: (is_document, read_document)}
+    for kind, (is_it, read) in own.items():
+        if is_it(blob[:128]):
+            return _of_our_own(name, kind, blob, read(blob))
     source = detect(blob)
     return _of_influxdb(name, source, source.kind, owner)
+
+
+def _of_our_own(name: str, kind: str, blob: bytes, incoming: Incoming) -> Reading:
+    """Nothing of it is odd, and nothing repaired: what is wrong is refused where it is read."""
+
+    def make(_now: int, _odd: list[Found]) -> Incoming:
+        return incoming
+
+    return Reading(name, kind, hashlib.sha256(blob).digest(), make)
 
 
 def _of_influxdb(name: str, source: Source, kind: str, owner: bool) -> Reading:

@@ -263,12 +263,14 @@ def _new_name(name: str, names: set[str], originals: set[str], what: str, path: 
     """The name to store, which joins ``names``; repaired names keep clear of the ``originals``."""
     path = f"{path}.Name"
     new = name
-    if not name:
+    if not name and what in {"database", "retention policy"}:
         new = free_name("unnamed", names | originals)
         odd.add(Rule.EMPTY_NAME, path, f"a {what} without a name becomes {new!r}")
     elif name in names:
         new = free_name(name, names | originals)
         odd.add(Rule.DUPLICATE_NAME, path, f"a second {what} {name!r} becomes {new!r}")
+    elif not name:
+        odd.add(Rule.NAMELESS, path, f"a {what} without a name")
     elif not _is_text(name):
         odd.add(Rule.UNREADABLE_NAME, path, repr(name))
     elif what in {"database", "retention policy"} and not _is_usual(name):

@@ -10,7 +10,7 @@
 =========  =============  ==================  ============  =====  ===============
 
 Early 0.9 appends a group to its policy's list; later versions sort the list when they do, and leave groups
-of one start (a deleted one and its successor, at most) in any order; those go by id here.
+of one start (a deleted one and its successor, at most) in any order; what was read from a file stays in that.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _group(group: ShardGroupInfo, dialect: Dialect) -> ShardGroupInfo:
 
 
 _by_id = attrgetter("id")
-_by_start = attrgetter("start_time", "id")
+_by_start = attrgetter("start_time")  # those of one start stay in the order in which they are given
 
 
 def _policies(data: Data) -> Iterator[tuple[str, RetentionPolicyInfo]]:

@@ -40,7 +40,22 @@ class InfluxDataTooLarge(InfluxDataInvalid):
 
 
 class SourceUnreadable(InvalidInput):
-    """A file, folder or response that does not hold metadata as its kind does; the message names what was tried."""
+    """A file, folder or response that does not hold metadata as its kind does; the message names what was tried.
+    ``offset``: the byte in the input at which it was seen, None where it is about no byte of it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        offset: int | None = None,
+        value: object = None,
+        rule: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        if offset is not None:
+            message += f" (byte {offset})"
+        super().__init__(message, value=value, rule=rule, remedy=remedy)
+        self.offset = offset
 
 
 class DialectCannotHold(Refused, InvalidInput):

@@ -28,6 +28,7 @@ class Rule(StrEnum):
     DUPLICATE_USER = "duplicate-user"
     EMPTY_NAME = "empty-name"
     EMPTY_USER = "empty-user"
+    NAMELESS = "nameless"
     UNREADABLE_NAME = "unreadable-name"
     UNUSUAL_NAME = "unusual-name"
     UNREADABLE_ADDRESS = "unreadable-address"
@@ -64,8 +65,9 @@ RULES: Final[Mapping[Rule, tuple[Treatment, str]]] = MappingProxyType(
     {
         Rule.DUPLICATE_NAME: (R, "the first keeps the name, as InfluxDB finds it; a later one is called NAME~2"),
         Rule.DUPLICATE_USER: (X, "a second name would let somebody in who is out, or the reverse"),
-        Rule.EMPTY_NAME: (R, "it is called `unnamed`"),
+        Rule.EMPTY_NAME: (R, "it is called `unnamed`: of databases and policies each has a name"),
         Rule.EMPTY_USER: (X, "under a new name somebody could log in who cannot now"),
+        Rule.NAMELESS: (K, "InfluxDB 1.x makes queries and subscriptions without a name; it is kept"),
         Rule.UNREADABLE_NAME: (K, "the name is not UTF-8; its bytes are kept"),
         Rule.UNUSUAL_NAME: (K, "InfluxDB 1.x would not create this name; it is kept"),
         Rule.UNREADABLE_ADDRESS: (X, "an address or mode that is not UTF-8 can be stored nowhere"),

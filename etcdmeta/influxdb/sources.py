@@ -84,7 +84,7 @@ def detect(blob: bytes) -> Source:
     """By what stands at the beginning. Raises `SourceUnreadable` for what begins as one of the kinds, or as something
     that is known and holds no metadata, and is not whole."""
     if not blob:
-        raise _unreadable("the input is empty", _TRIED)
+        raise _unreadable("the input is empty", _TRIED, 0)
     if blob.startswith(LEGACY_MAGIC):
         return _legacy(blob)
     if len(blob) >= 16 and int.from_bytes(blob[:8], "big") == len(blob) - 8:
@@ -189,6 +189,7 @@ def _legacy(blob: bytes) -> Source:
         raise _unreadable(
             f"this begins as a legacy backup of {size} bytes of metadata, {max(0, len(blob) - 16)} are there",
             "the file is cut off",
+            len(blob),
         )
     return Source(SourceKind.LEGACY_BACKUP, blob[16 : 16 + size], 16)
 
@@ -198,13 +199,15 @@ def _framed(blob: bytes) -> Source:
     if kind == _FETCH_TYPE:
         return _fetched(blob, 16)
     what = "an error response" if kind == _ERROR_TYPE else f"a response of type {kind}"
-    raise _unreadable(f"this is {what} of a 0.9 node, not a fetch response (type {_FETCH_TYPE})", "fetch again")
+    raise _unreadable(f"this is {what} of a 0.9 node, not a fetch response (type {_FETCH_TYPE})", "fetch again", 8)
 
 
 def _fetched(blob: bytes, base: int) -> Source:
-    fields = _top_fields(blob, base)
-    if fields is None:
-        raise _unreadable("this begins as a 0.9 fetch response and cannot be read on", "the response is damaged")
+    try:
+        fields = _read_fields(blob, base)
+    except WireFault as fault:
+        what = f"this begins as a 0.9 fetch response and cannot be read on: {fault.why}"
+        raise _unreadable(what, "the response is damaged", fault.offset) from None
     if 4 not in fields or fields[4][0] != 2:
         raise _unreadable(
             "this 0.9 fetch response carries no metadata: the asker was current",
@@ -215,23 +218,28 @@ def _fetched(blob: bytes, base: int) -> Source:
     return Source(SourceKind.FETCH_RESPONSE, blob[begin:end], begin, index=index)
 
 
-def _top_fields(blob: bytes, at: int = 0) -> dict[int, tuple[int, int, int]] | None:
-    """Field → (wire type, begin or number, end) of a message of few fields; None where it is none."""
-    fields: dict[int, tuple[int, int, int]] = {}
-    end = len(blob)
+def _top_fields(blob: bytes) -> dict[int, tuple[int, int, int]] | None:
+    """None where it is no message of few fields."""
     try:
-        while at < end:
-            number, wire_type, at = read_tag(blob, at, end)
-            if wire_type == 0:
-                value, at = read_varint(blob, at, end)
-                fields[number] = (0, value, at)
-            elif wire_type == 2:
-                begin, at = read_length(blob, at, end)
-                fields[number] = (2, begin, at)
-            else:
-                at = skip(blob, at, end, number, wire_type)
+        return _read_fields(blob)
     except WireFault:
         return None
+
+
+def _read_fields(blob: bytes, at: int = 0) -> dict[int, tuple[int, int, int]]:
+    """Field → (wire type, begin or number, end) of a message of few fields. Raises `WireFault`."""
+    fields: dict[int, tuple[int, int, int]] = {}
+    end = len(blob)
+    while at < end:
+        number, wire_type, at = read_tag(blob, at, end)
+        if wire_type == 0:
+            value, at = read_varint(blob, at, end)
+            fields[number] = (0, value, at)
+        elif wire_type == 2:
+            begin, at = read_length(blob, at, end)
+            fields[number] = (2, begin, at)
+        else:
+            at = skip(blob, at, end, number, wire_type)
     return fields
 
 
@@ -245,5 +253,5 @@ def _json_object(text: bytes, what: str) -> dict[str, Any]:
     return found
 
 
-def _unreadable(message: str, remedy: str) -> SourceUnreadable:
-    return SourceUnreadable(message, rule="a source holds InfluxDB's metadata", remedy=remedy)
+def _unreadable(message: str, remedy: str, offset: int | None = None) -> SourceUnreadable:
+    return SourceUnreadable(message, offset=offset, rule="a source holds InfluxDB's metadata", remedy=remedy)

@@ -183,6 +183,34 @@ def test_folders_and_their_parts(prod: Cli, tmp_path: Path) -> None:
     assert response.items[0]["sourceKind"] == "a 0.9 fetch response"
 
 
+def test_our_own_files_are_taken_too(prod: Cli, etcd_prefix: str, tmp_path: Path) -> None:
+    """Exported as JSON and backed up, then imported under another name: the same picture, ids included."""
+    assert prod("import", RICH, "--yes").code == 0
+    document, backup = tmp_path / "all.json", tmp_path / "all.backup"
+    assert prod("export", str(document)).code == 0
+    assert prod("backup", str(backup)).code == 0
+    again = []
+    for number, (source, kind) in enumerate(((document, "a JSON document"), (backup, "a backup"))):
+        other = {"ETCDMETA_CLUSTER": f"{etcd_prefix}-{number}"}
+        assert prod("import", str(source), env=other).code == 0  # nothing odd: nothing is asked
+        (item,) = prod("import", str(source), "--dry-run", "-o", "json", env=other).items
+        assert item["sourceKind"].startswith(kind)
+        written = tmp_path / f"{number}.json"
+        assert prod("export", str(written), env=other).code == 0
+        again.append(json.loads(written.read_text()))
+    original = json.loads(document.read_text())
+    for one in again:
+        for key in ("nodes", "users", "databases"):
+            assert one[key] == original[key]
+    refused = prod("import", str(document), "--owner", "x", "--dry-run", env={"ETCDMETA_CLUSTER": f"{etcd_prefix}-0"})
+    assert refused.code == 2
+    damaged = tmp_path / "damaged.json"
+    damaged.write_text(document.read_text().replace('"start"', '"begin"', 1))
+    ran = prod("import", str(damaged), env={"ETCDMETA_CLUSTER": f"{etcd_prefix}-9"})
+    assert ran.code == 2
+    assert "databases[0].policies[0].groups[0]" in ran.err
+
+
 def test_killed_in_the_middle_the_same_command_goes_on(
     prod: Cli, etcd_cluster: Cluster, etcd_prefix: str, tmp_path: Path
 ) -> None:

@@ -17,9 +17,9 @@ def odd_in(data: Data) -> set[Rule]:
 
 def _found(data: Data) -> Iterator[tuple[Rule, bool]]:
     policies = [policy for database in data.databases for policy in database.retention_policies]
-    for names in _names(data):
-        yield Rule.DUPLICATE_NAME, _twice(name for name in names if name)
-        yield Rule.EMPTY_NAME, "" in names
+    for names, may_be_empty in _names(data):
+        yield Rule.DUPLICATE_NAME, _twice(name for name in names if name or may_be_empty)
+        yield Rule.NAMELESS if may_be_empty else Rule.EMPTY_NAME, "" in names
         # Of names that stand twice the second is renamed: it is named, but not as unreadable.
         yield Rule.UNREADABLE_NAME, any(_garbled(name) for name in names) and not _twice(names)
     for database in data.databases:
@@ -33,13 +33,14 @@ def _found(data: Data) -> Iterator[tuple[Rule, bool]]:
     yield Rule.DUPLICATE_USER, _twice(user.name for user in data.users if user.name)
 
 
-def _names(data: Data) -> Iterator[list[str]]:
-    yield [database.name for database in data.databases]
+def _names(data: Data) -> Iterator[tuple[list[str], bool]]:
+    """Names that have to differ, and whether one may be empty."""
+    yield [database.name for database in data.databases], False
     for database in data.databases:
-        yield [policy.name for policy in database.retention_policies]
-        yield [query.name for query in database.continuous_queries]
+        yield [policy.name for policy in database.retention_policies], False
+        yield [query.name for query in database.continuous_queries], True
         for policy in database.retention_policies:
-            yield [subscription.name for subscription in policy.subscriptions]
+            yield [subscription.name for subscription in policy.subscriptions], True
 
 
 def _of_policy(policy: RetentionPolicyInfo) -> Iterator[tuple[Rule, bool]]:

@@ -136,10 +136,11 @@ _POLICIES = (
         (SubscriptionInfo("s", "SOME", ("\udcff",)), SubscriptionInfo("s", "ANY")),
     ),
 )
+_QUERIES = (ContinuousQueryInfo("\udcfe", "SELECT"), ContinuousQueryInfo("", ""))
 ODD = Data(
     nodes=(NodeInfo(1, "a:1"), NodeInfo(1, "b:1")),
     meta_nodes=(NodeInfo(9, "c:1"),),
-    databases=(DatabaseInfo("d", "gone", _POLICIES, (ContinuousQueryInfo("\udcfe", "SELECT"),)),),
+    databases=(DatabaseInfo("d", "gone", _POLICIES, _QUERIES),),
     users=(
         UserInfo("", b"x", False, (UserPrivilege("d", 9), UserPrivilege("d", 1), UserPrivilege("gone", 1))),
         UserInfo("u", b"x"),

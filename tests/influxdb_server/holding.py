@@ -19,7 +19,8 @@ def stored(server: InfluxServer) -> Data:
 
 def comparable(data: Data) -> Data:
     """Without what a server changes on its own: it takes a cluster id where there is none, has no nodes, keeps a user's
-    privileges as a map without order, and does not tell a truncation at 0 from none."""
+    privileges as a map without order, and does not tell a truncation at 0 from none. It takes groups in any order, and
+    sorts them by time when it makes one: we write them sorted."""
     return replace(
         data,
         cluster_id=0,
@@ -34,7 +35,8 @@ def _database(database: DatabaseInfo) -> DatabaseInfo:
         replace(
             policy,
             shard_groups=tuple(
-                group._replace(truncated_at=group.truncated_at or None) for group in policy.shard_groups
+                group._replace(truncated_at=group.truncated_at or None)
+                for group in sorted(policy.shard_groups, key=lambda group: (group.start_time, group.end_time, group.id))
             ),
         )
         for policy in database.retention_policies

@@ -254,17 +254,10 @@ def without_owners(picture: Picture) -> Picture:
 
 
 def as_imported(picture: Picture) -> Picture:
-    """After the repairs that such pictures need: `Rule.EMPTY_NAME` (for one nameless query or subscription in a
-    place, and nothing else called so) and `Rule.PRIVILEGE_ON_NOTHING`."""
+    """After the one repair that such pictures need: `Rule.PRIVILEGE_ON_NOTHING`."""
     there = {d.name for d in picture.databases}
     return Picture(
-        tuple(
-            d._replace(
-                queries=tuple((name or "unnamed", text) for name, text in d.queries),
-                subscriptions=tuple(s._replace(name=s.name or "unnamed") for s in d.subscriptions),
-            )
-            for d in picture.databases
-        ),
+        picture.databases,
         tuple(
             u._replace(grants={name: privilege for name, privilege in u.grants.items() if name in there})
             for u in picture.users

@@ -38,7 +38,7 @@ def test_what_random_statements_made(start_server: Callable[..., InfluxServer]) 
     assert picture_of_arrival(arrival) == as_imported(shown)
     assert arrival.oddities.counts.keys() <= {
         Rule.SHARD_WITHOUT_OWNERS,
-        Rule.EMPTY_NAME,  # 1.6 creates queries and subscriptions without a name
+        Rule.NAMELESS,  # 1.6 creates queries and subscriptions without a name
         Rule.DANGLING_DEFAULT,  # after DROP of the default policy
         Rule.OVERLAPPING_GROUPS,  # after ALTER … SHARD DURATION: 1.6 does not look at a new group's neighbours
     }
