@@ -184,8 +184,11 @@ class PlanWork:
 
     def _with_room(self, snapshot: Snapshot, move: Move, best: int, load: CopyLoad) -> int:
         """The best source, else the least busy one of the others; 0: all of them give as much as they may."""
+        limit = self.plan.limits.per_source
+        if load.per_source[best] < limit:
+            return best
         others = sorted(sources(snapshot, move) - {best}, key=lambda node_id: (load.per_source[node_id], node_id))
-        return next((n for n in (best, *others) if load.per_source[n] < self.plan.limits.per_source), 0)
+        return next((n for n in others if load.per_source[n] < limit), 0)
 
     def _unpark(self, load: CopyLoad) -> None:
         """Where sources have room again, as many as they have room for stand in their targets' queues again."""
