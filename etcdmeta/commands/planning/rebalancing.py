@@ -14,7 +14,8 @@ The number of moves is that of owners on nodes that they were not on before. Eve
 so that at least the sum of what the fullest nodes, in order, have above the fullest of a level layout is needed; mostly
 that is reached. Where it is not, moves are saved as long as a cycle of steps, some of them back to where owners were,
 saves one; with none left it is the least number (no negative cycle, as in flows of least cost). How many cycles are
-looked for is bounded, in clusters of hundreds of nodes by some tens (`etcdmeta.commands.planning.saving`).
+looked for is bounded: by some tens where hundreds of nodes, or ten thousands of moves, are concerned
+(`etcdmeta.commands.planning.saving`).
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ from etcdmeta.commands.planning.layout import Placement, Zone
 _LONG = 1 << 20
 """What a move counts in the length of a path; a step counts one, so that of equally cheap ones the shorter is taken."""
 _WORK = 1_000_000
-"""Pairs of nodes that are looked at in all, so that 200 nodes get at most 25 cycles: half a second each."""
+"""Pairs of nodes, and shards that move, that are looked at in all: 200 nodes with 15,000 moves get 18 cycles, of a
+third of a second each; 20 nodes with a hundred moves get 2,000.
+"""
 
 
 class _Arc(NamedTuple):
@@ -30,10 +32,10 @@ _Arcs = dict[int, dict[int, _Arc]]
 
 def save_moves(exchange: Exchange, placements: Iterable[Placement], least: int) -> None:
     """Until ``least`` moves are made, which there cannot be fewer of, or no cycle saves one."""
-    moved = [p for p in placements if p.nodes != p.home]
-    rounds = max(1, _WORK // max(1, len(exchange.takers) ** 2))
-    while rounds and sum(len(p.nodes - p.home) for p in moved) > least:
-        arcs = _steps(exchange, moved)
+    moved = {p.shard_id: p for p in placements if p.nodes != p.home}
+    rounds = max(1, _WORK // (len(exchange.takers) ** 2 + len(moved) + 1))
+    while rounds and sum(len(p.nodes - p.home) for p in moved.values()) > least:
+        arcs = _steps(exchange, moved.values())
         cycle = _find_cycle(exchange, arcs)
         if not cycle:
             return
@@ -41,7 +43,7 @@ def save_moves(exchange: Exchange, placements: Iterable[Placement], least: int) 
             placement = arcs[gone][come].placement
             if placement is not None:
                 exchange.shift(placement, gone, come)
-                moved = [p for p in {id(p): p for p in (*moved, placement)}.values() if p.nodes != p.home]
+                moved[placement.shard_id] = placement
         rounds -= 1
 
 
