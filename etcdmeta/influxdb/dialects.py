@@ -22,6 +22,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from etcdmeta.influxdb.data import Data, DatabaseInfo, NodeInfo, RetentionPolicyInfo, ShardGroupInfo
+from etcdmeta.influxdb.stored import StoredGroups
 
 
 class Dialect(StrEnum):
@@ -115,12 +116,10 @@ def _database(database: DatabaseInfo, dialect: Dialect) -> DatabaseInfo:
 
 
 def _policy(policy: RetentionPolicyInfo, dialect: Dialect) -> RetentionPolicyInfo:
-    groups: Sequence[ShardGroupInfo] = tuple(
-        sorted(
-            [_group(group, dialect) for group in policy.shard_groups],
-            key=_by_start if dialect.sorts_groups else _by_id,
-        )
-    )
+    groups: Sequence[ShardGroupInfo] = policy.shard_groups
+    if not (isinstance(groups, StoredGroups) and _is_as_stored(groups, dialect)):
+        made = [_group(group, dialect) for group in groups]
+        groups = tuple(sorted(made, key=_by_start if dialect.sorts_groups else _by_id))
     subscriptions = policy.subscriptions if dialect.has_subscriptions else ()
     return replace(policy, shard_groups=groups, subscriptions=subscriptions)
 
@@ -132,6 +131,11 @@ def _group(group: ShardGroupInfo, dialect: Dialect) -> ShardGroupInfo:
         shards = tuple(shard._replace(owner_ids=(), owners=shard.effective_owners) for shard in group.shards)
         group = group._replace(shards=shards)
     return group
+
+
+def _is_as_stored(groups: StoredGroups, dialect: Dialect) -> bool:
+    truncated = any(group.truncated_at is not None for group in groups.special.values())
+    return dialect.sorts_groups and (dialect.has_truncation or not truncated)
 
 
 _by_id = attrgetter("id")
@@ -152,6 +156,7 @@ def _subscriptions(data: Data) -> Iterator[str]:
 
 def _truncations(data: Data) -> Iterator[str]:
     for path, policy in _policies(data):
-        for index, group in enumerate(policy.shard_groups):
+        groups = policy.shard_groups
+        for index, group in groups.special.items() if isinstance(groups, StoredGroups) else enumerate(groups):
             if group.truncated_at:
                 yield f"{path}.ShardGroups[{index}].TruncatedAt"

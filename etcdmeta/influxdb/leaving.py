@@ -23,11 +23,12 @@ from etcdmeta.influxdb.data import (
 )
 from etcdmeta.influxdb.dialects import Loss
 from etcdmeta.influxdb.errors import DialectCannotHold
+from etcdmeta.influxdb.stored import StoredGroups
 from etcdmeta.model.entities import User
 from etcdmeta.model.owners import SERVING, OwnerStatus, Privilege
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.model.views import DatabaseView, PolicyView
-from etcdmeta.records.groups import group_messages
+from etcdmeta.records.groups import group_values
 from etcdmeta.records.pb import records_pb2 as pb
 
 HTTP_HOST_LABEL: Final = "influxdb-http-host"
@@ -121,13 +122,13 @@ def _database(view: DatabaseView, lost: _Lost, *, all_owners: bool) -> DatabaseI
 
 def _policy(view: PolicyView, lost: _Lost, *, all_owners: bool) -> RetentionPolicyInfo:
     # As they are stored, without a model of each: there are 100,000. Their order is the dialect's (`for_dialect`).
-    messages = group_messages(view.snapshot, view.database.id, view.id)
+    values = list(group_values(view.snapshot, view.database.id, view.id))
     return RetentionPolicyInfo(
         view.name,
         int(view.duration),
         int(view.group_duration),
         view.replicas,
-        tuple([_group(message, lost, all_owners) for message in messages]),
+        StoredGroups(values, lambda message: _group(message, lost, all_owners)),
         tuple(SubscriptionInfo(s.name, str(s.mode), s.destinations) for s in view.subscriptions()),
     )
 

@@ -6,15 +6,17 @@ same data give the same bytes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import EncodeError
 
 from etcdmeta.errors import InvalidInput
-from etcdmeta.influxdb.data import Data, DatabaseInfo, NodeInfo, RetentionPolicyInfo, UserInfo
+from etcdmeta.influxdb.data import Data, DatabaseInfo, NodeInfo, RetentionPolicyInfo, ShardGroupInfo, UserInfo
 from etcdmeta.influxdb.dialects import Dialect, for_dialect, what_is_lost
 from etcdmeta.influxdb.errors import DialectCannotHold
 from etcdmeta.influxdb.schema import DataMessage
+from etcdmeta.influxdb.stored import StoredGroups
 from etcdmeta.model.names import to_bytes
 
 
@@ -36,12 +38,67 @@ def encode(data: Data, dialect: Dialect, *, lossy: bool = False) -> bytes:
 def encode_as_is(data: Data) -> bytes:
     """Every field that is there, whatever version has it; also OwnerIDs. Raises `InvalidInput`."""
     try:
+        if any(isinstance(p.shard_groups, StoredGroups) for d in data.databases for p in d.retention_policies):
+            return _in_pieces(data)
         written: bytes = _message(data).SerializeToString(deterministic=True)
     except (ValueError, EncodeError) as unfit:
         raise InvalidInput(
             f"InfluxDB's encoding cannot hold a value: {unfit}", rule="each number has 32 or 64 bits"
         ) from unfit
     return written
+
+
+def _in_pieces(data: Data) -> bytes:
+    """The same bytes, of messages in pieces, between which groups lie that are encoded already."""
+    first = replace(data, databases=(), users=(), data_nodes=(), meta_nodes=())
+    pieces = [_fields(_message(first), 1, 4)]
+    for database in data.databases:
+        inner = [_database_piece(database, 1, 2)]
+        inner += [_framed(3, _policy_pieces(policy)) for policy in database.retention_policies]
+        pieces.append(_framed(5, b"".join([*inner, _database_piece(database, 4, 4)])))
+    pieces.append(_fields(_message(replace(data, nodes=(), databases=())), 6, 11))
+    return b"".join(pieces)
+
+
+def _database_piece(database: DatabaseInfo, low: int, high: int) -> bytes:
+    m = DataMessage().Databases.add()
+    _database(m, replace(database, retention_policies=()))
+    return _fields(m, low, high)
+
+
+def _policy_pieces(policy: RetentionPolicyInfo) -> bytes:
+    groups = policy.shard_groups
+    bare = DataMessage().Databases.add().RetentionPolicies.add()
+    _policy(bare, replace(policy, shard_groups=()))
+    encoded = groups.encoded(_one_group) if isinstance(groups, StoredGroups) else map(_one_group, groups)
+    return b"".join([_fields(bare, 1, 4), *encoded, _fields(bare, 6, 6)])
+
+
+def _one_group(group: ShardGroupInfo) -> bytes:
+    m = DataMessage().Databases.add().RetentionPolicies.add()
+    _policy(m, RetentionPolicyInfo("", 0, 0, 0, (group,)))
+    return _fields(m, 5, 5)
+
+
+def _fields(m: Any, low: int, high: int) -> bytes:
+    """Of a message only the fields of these numbers."""
+    part = type(m)()
+    part.CopyFrom(m)
+    for known, _ in m.ListFields():
+        if not low <= known.number <= high:
+            part.ClearField(known.name)
+    written: bytes = part.SerializePartialToString(deterministic=True)
+    return written
+
+
+def _framed(number: int, payload: bytes) -> bytes:
+    """A field that is a message."""
+    length, varint = len(payload), bytearray()
+    while length > 127:
+        varint.append(length & 127 | 128)
+        length >>= 7
+    varint.append(length)
+    return bytes([number << 3 | 2]) + bytes(varint) + payload
 
 
 def _message(data: Data) -> Any:

@@ -16,6 +16,9 @@ def group_values(snapshot: Snapshot, database_id: int, policy_id: int) -> Iterat
     if policy is None:
         return
     rows = tables.groups
+    if not (policy.truncated or policy.deleted):  # what serves does not overlap: its starts are in order, each once
+        yield from [rows[group_id][0] for _, _, group_id in policy.serving]
+        return
     ids = {(entry[0], entry[2]) for index in (policy.serving, policy.truncated, policy.deleted) for entry in index}
     for _, group_id in sorted(ids):
         yield rows[group_id][0]

@@ -1,10 +1,14 @@
-"""Reading and writing InfluxDB's encoding, against protobuf's runtime doing the same to its own messages. No etcd."""
+"""Reading and writing InfluxDB's encoding, against protobuf's runtime doing the same to its own messages; and our own
+files. No etcd."""
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Iterator
 
+from etcdmeta.archive import read_document, write_document
+from etcdmeta.influxdb import Counters, Dialect, depart, encode
 from etcdmeta.influxdb.data import (
     Data,
     DatabaseInfo,
@@ -16,6 +20,14 @@ from etcdmeta.influxdb.data import (
 from etcdmeta.influxdb.reading import decode
 from etcdmeta.influxdb.schema import DataMessage
 from etcdmeta.influxdb.writing import encode_as_is
+from etcdmeta.model.durations import Duration
+from etcdmeta.model.entities import Cluster, Database, Node, RetentionPolicy
+from etcdmeta.model.snapshot import Snapshot
+from etcdmeta.records import keys
+from etcdmeta.records.encoding import encode as encode_record
+from etcdmeta.records.pb import records_pb2 as pb
+from etcdmeta.records.transaction import KeyValue
+from etcdmeta.replica.loader import Loader
 from tests.benchmarks.measure import Pair, Result, Scale, Spread, alternate, ratio, seconds
 
 HOUR = 3_600_000_000_000
@@ -44,12 +56,70 @@ def run(scale: Scale) -> Iterator[Result]:
     ]
     what = "InfluxDB's data encoded ÷ serialised by protobuf"
     yield ratio(11, what, setting, pairs, unit="ms", reach=None)
+    picture = picture_of(scale.groups)
+    exported = _exported(picture)
+    message = DataMessage.FromString(exported)
+    pairs = [
+        _in_ms(alternate(lambda: seconds(message.SerializeToString), lambda: seconds(lambda: _exported(picture)), 1))
+        for _ in range(scale.rounds)
+    ]
+    yield ratio(11, "exporting the picture ÷ serialised by protobuf", setting, pairs, unit="ms", reach=3.0)
+    yield from _documents(picture, scale, f"no etcd; {scale.groups:,} groups of 3 owners")
     tracemalloc.start()
     _look_at(decode(raw))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     what = "peak of Python's memory while decoding and looking at every group ÷ input"
     yield Result(11, what, setting, Spread.of([peak / len(raw)]), "×")
+
+
+def _exported(picture: Snapshot) -> bytes:
+    return encode(depart(picture, hashes={}, counters=Counters()).data, Dialect.V0_9_6)
+
+
+def _documents(picture: Snapshot, scale: Scale, setting: str) -> Iterator[Result]:
+    """Our own JSON, against Python's json doing the same to plain objects."""
+    blob = _document(picture)
+    plain = json.loads(blob)
+    floors = (lambda: json.dumps(plain), lambda: json.loads(blob))
+    ours = (lambda: _document(picture), lambda: read_document(blob))
+    for what, floor, own in zip(("written ÷ json.dumps", "read ÷ json.loads"), floors, ours, strict=True):
+        pairs = [
+            _in_ms(alternate(lambda do=floor: seconds(do), lambda do=own: seconds(do), 1)) for _ in range(scale.rounds)
+        ]
+        yield ratio(11, f"the JSON document {what}", f"{setting}, {len(blob) / 1e6:.2g} MB", pairs, unit="ms", reach=None)
+
+
+def _document(picture: Snapshot) -> bytes:
+    return b"".join(write_document(picture, hashes={}, counters={}))
+
+
+def picture_of(groups: int) -> Snapshot:
+    """A picture of ours with the same."""
+    data = data_of(groups)
+    kvs: list[KeyValue] = []
+
+    def put(key: bytes, value: bytes) -> None:
+        kvs.append(KeyValue(key, value, len(kvs) + 2, len(kvs) + 2))
+
+    put(keys.CLUSTER, encode_record(Cluster(cluster_id=7, epoch=9)))
+    put(keys.GENERATION, b"")
+    for node in data.nodes:
+        put(keys.node(node.id), encode_record(Node(id=node.id, host=node.host)))
+    for number, database in enumerate(data.databases, 1):
+        put(keys.database_info(number), encode_record(Database(id=number, name=database.name)))
+        policy = RetentionPolicy(
+            id=number, database_id=number, name="p", replicas=3, duration=Duration(0), group_duration=Duration(HOUR)
+        )
+        put(keys.policy_info(number, number), encode_record(policy))
+        for group in database.retention_policies[0].shard_groups:
+            owners = [pb.ShardOwner(node_id=node_id, since=_BEGIN) for node_id in group.shards[0].owners]
+            shards = [pb.Shard(id=group.id, owners=owners)]
+            stored = pb.ShardGroup(id=group.id, start=group.start_time, end=group.end_time, shards=shards)
+            put(keys.group(number, number, group.start_time, group.id), stored.SerializeToString())
+    loader = Loader(0)
+    loader.add(kvs)
+    return loader.finish(len(kvs) + 2)
 
 
 def data_of(groups: int) -> Data:
