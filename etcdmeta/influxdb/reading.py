@@ -2,10 +2,10 @@
 
 The runtime (C) parses, and its serialiser tells whether a required field is missing, which its parser does not. Only
 where either objects does our own reader run, to say where and why. Groups become Python objects when they are looked
-at. Against InfluxDB's decoder: what Go refuses is refused, but for numbers beyond 64 bits, which protobuf's runtime cuts
-(`encoding_notes` names them); text that is not UTF-8 is kept, as in Go; unknown fields
-are skipped, as in Go, and listed by `encoding_notes`; numbers and tags longer than protobuf allows are refused, also
-where an early Go version let them pass.
+at. Against InfluxDB's decoder: what Go refuses is refused, but for numbers beyond 64 bits, which protobuf's runtime
+cuts (`encoding_notes` names them); text that is not UTF-8 is kept, as in Go; unknown fields are skipped, as in Go, and
+listed by `encoding_notes`; numbers and tags longer than protobuf allows are refused, also where an early Go version let
+them pass.
 """
 
 from __future__ import annotations

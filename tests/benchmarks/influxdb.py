@@ -87,7 +87,8 @@ def _documents(picture: Snapshot, scale: Scale, setting: str) -> Iterator[Result
         pairs = [
             _in_ms(alternate(lambda do=floor: seconds(do), lambda do=own: seconds(do), 1)) for _ in range(scale.rounds)
         ]
-        yield ratio(11, f"the JSON document {what}", f"{setting}, {len(blob) / 1e6:.2g} MB", pairs, unit="ms", reach=None)
+        sized = f"{setting}, {len(blob) / 1e6:.2g} MB"
+        yield ratio(11, f"the JSON document {what}", sized, pairs, unit="ms", reach=None)
 
 
 def _document(picture: Snapshot) -> bytes:
