@@ -152,3 +152,10 @@ def test_on_a_narrow_terminal_columns_go_in_the_order_of_their_rank(
     if width > 10:
         assert printed.splitlines()[0].split() == titles
     assert ("WHEN" in printed) is ("WHEN" in titles)
+
+
+def test_ascii_is_for_terminals() -> None:
+    for stream, utf8 in ((Terminal(), False), (io.StringIO(), True)):
+        output = Output(stream, format="table", colour=False, ascii_only=True, quiet=False, note=str)
+        assert output.utf8 is utf8
+        assert not output.marks
