@@ -27,6 +27,8 @@ _SPEED = (
     (re.compile(r"copies from n\d+"), "copies from nN"),
     (re.compile(r"\d+ copying( \([^)]*\))?"), "N copying"),
     (re.compile(r"\d+ waiting"), "N waiting"),
+    (re.compile(r"(moves done), N copying.*"), r"\1 and more"),
+    (re.compile(r"^\d+ metrics\.autogen .*◐.*"), "a shard that is copied"),  # which comes first is up to the planner
     (re.compile(r"^\d+ TIME (db-\d+:8088 )?"), "N TIME "),  # of `history`; which agent leads is nobody's choice
 )
 
