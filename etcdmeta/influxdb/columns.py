@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Final, NamedTuple
 
 _V: Final = rb"[\x80-\xff]*[\x00-\x7f]"
@@ -23,6 +22,7 @@ _GROUP: Final = re.compile(
     re.DOTALL,
 )
 _HIGH: Final = bytes(range(128, 256))
+_RUN: Final = re.compile(rb"(.)\1*", re.DOTALL)
 LEAST: Final = 8
 """Groups of one shape in a row, below which it is not worth it."""
 
@@ -66,16 +66,13 @@ def shape_of(value: bytes) -> Shape | None:
 
 def convert(values: Sequence[bytes]) -> Iterator[tuple[int, int, bytes | None]]:
     """(begin, end, bytes) of each run of groups, in order; None: those go the long way."""
-    begin = 0
-    for _, run in groupby(values, len):
-        members = list(run)
-        end = begin + len(members)
-        shape = shape_of(members[0]) if len(members) >= LEAST else None
-        yield begin, end, None if shape is None else _converted(shape, members)
-        begin = end
+    for run in _RUN.finditer(bytes([size if size < 256 else 0 for size in map(len, values)])):
+        begin, end = run.span()
+        shape = shape_of(values[begin]) if end - begin >= LEAST else None
+        yield begin, end, None if shape is None else _converted(shape, values[begin:end])
 
 
-def _converted(shape: Shape, members: list[bytes]) -> bytes | None:
+def _converted(shape: Shape, members: Sequence[bytes]) -> bytes | None:
     """None: they are not all of that shape."""
     size, count = shape.size, len(members)
     laid = b"".join(members)

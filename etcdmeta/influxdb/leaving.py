@@ -103,8 +103,8 @@ def depart(
         databases=databases,
         users=tuple(_user(snapshot, user, hashes, only) for user in snapshot.users()),
         max_node_id=max((counters.node, *(n.id for n in snapshot.nodes(include_removed=True)))),
-        max_shard_group_id=max((counters.group, *snapshot.tables.groups)),
-        max_shard_id=max((counters.shard, *snapshot.tables.shards)),
+        max_shard_group_id=max(counters.group, max(snapshot.tables.groups, default=0)),
+        max_shard_id=max(counters.shard, max(snapshot.tables.shards, default=0)),
         data_nodes=tuple(NodeInfo(n.id, http.get(n.id, n.host), n.host) for n in nodes) if http else (),
     )
     return Departure(data, tuple(lost.losses.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records.decoding import parse_group
@@ -15,13 +16,13 @@ def group_values(snapshot: Snapshot, database_id: int, policy_id: int) -> Iterat
     policy = tables.policy(database_id, policy_id)
     if policy is None:
         return
-    rows = tables.groups
+    row = tables.groups.getter()
     if not (policy.truncated or policy.deleted):  # what serves does not overlap: its starts are in order, each once
-        yield from [rows[group_id][0] for _, _, group_id in policy.serving]
+        yield from map(itemgetter(0), map(row, policy.serving.ids()))
         return
     ids = {(entry[0], entry[2]) for index in (policy.serving, policy.truncated, policy.deleted) for entry in index}
     for _, group_id in sorted(ids):
-        yield rows[group_id][0]
+        yield row(group_id)[0]
 
 
 def group_messages(snapshot: Snapshot, database_id: int, policy_id: int) -> Iterator[pb.ShardGroup]:

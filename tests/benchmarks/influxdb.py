@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from etcdmeta.archive import read_document, write_document
 from etcdmeta.influxdb import Counters, Dialect, depart, encode
@@ -59,8 +59,11 @@ def run(scale: Scale) -> Iterator[Result]:
     picture = picture_of(scale.groups)
     exported = _exported(picture)
     message = DataMessage.FromString(exported)
+    times = max(3, scale.operations // 40)
     pairs = [
-        _in_ms(alternate(lambda: seconds(message.SerializeToString), lambda: seconds(lambda: _exported(picture)), 1))
+        _in_ms(
+            alternate(lambda: seconds(message.SerializeToString), lambda: seconds(lambda: _exported(picture)), times)
+        )
         for _ in range(scale.rounds)
     ]
     yield ratio(11, "exporting the picture ÷ serialised by protobuf", setting, pairs, unit="ms", reach=3.0)
@@ -84,11 +87,13 @@ def _documents(picture: Snapshot, scale: Scale, setting: str) -> Iterator[Result
     floors = (lambda: json.dumps(plain), lambda: json.loads(blob))
     ours = (lambda: _document(picture), lambda: read_document(blob))
     for what, floor, own in zip(("written ÷ json.dumps", "read ÷ json.loads"), floors, ours, strict=True):
-        pairs = [
-            _in_ms(alternate(lambda do=floor: seconds(do), lambda do=own: seconds(do), 1)) for _ in range(scale.rounds)
-        ]
-        sized = f"{setting}, {len(blob) / 1e6:.2g} MB"
-        yield ratio(11, f"the JSON document {what}", sized, pairs, unit="ms", reach=None)
+        pairs = [_in_ms(_pair(floor, own)) for _ in range(scale.rounds)]
+        size = f"{setting}, {len(blob) / 1e6:.2g} MB"
+        yield ratio(11, f"the JSON document {what}", size, pairs, unit="ms", reach=None)
+
+
+def _pair(floor: Callable[[], object], ours: Callable[[], object]) -> Pair:
+    return alternate(lambda: seconds(floor), lambda: seconds(ours), 1)
 
 
 def _document(picture: Snapshot) -> bytes:
