@@ -15,7 +15,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from operator import gt
+from operator import ge, gt
 from typing import Final
 
 from etcdmeta.errors import Defect
@@ -122,6 +122,26 @@ class TimeIndex:
         at_end = i + 1 == len(starts) and k + 1 == len(leaves) and b + 1 == len(self._branches)
         return self._with(b, k, _leaves(starts, ends, ids, at_end=at_end), 1)
 
+    def add_run(self, starts: array[int], ends: array[int], ids: array[int]) -> TimeIndex:
+        """What `add` one by one makes of these columns. Where they rise, and nothing lies between them, as where groups
+        come in order, all of them cost little more than one. Raises `Defect` where (start, id) is there already."""
+        if not starts:
+            return self
+        if not any(map(ge, starts, starts[1:])):
+            if not self._branches:
+                return TimeIndex.from_columns(starts, ends, ids)
+            b, k, i = self._place_for(starts[0], ids[0])
+            following = self._start_from(b, k, i)
+            if following is None or following > starts[-1]:
+                leaf = self._branches[b][1][k]
+                put = _leaves(*(a[:i] + new + a[i:] for a, new in zip(leaf, (starts, ends, ids), strict=True)),
+                              at_end=following is None)
+                return self._with(b, k, put, len(starts))
+        index = self
+        for entry in zip(starts, ends, ids, strict=True):
+            index = index.add(*entry)
+        return index
+
     def remove(self, start: int, identity: int) -> TimeIndex:
         """A copy without the entry. Raises KeyError where it is not there."""
         b, k, i = self._existing(start, identity)
@@ -197,6 +217,16 @@ class TimeIndex:
             i += 1
         return b, k, i
 
+    def _start_from(self, b: int, k: int, i: int) -> int | None:
+        """The start of the first entry at that place or behind it; None: there is none."""
+        firsts, leaves = self._branches[b]
+        starts = leaves[k][0]
+        if i < len(starts):
+            return starts[i]
+        if k + 1 < len(firsts):
+            return firsts[k + 1]
+        return self._starts[b + 1] if b + 1 < len(self._starts) else None
+
     def _existing(self, start: int, identity: int) -> _Place:
         if self._branches:
             place = b, k, i = self._place_for(start, identity)
@@ -206,7 +236,7 @@ class TimeIndex:
         raise KeyError((start, identity))
 
     def _with(self, b: int, k: int, put: tuple[_Leaf, ...], grown: int) -> TimeIndex:
-        """A copy with one leaf replaced by none, one or two."""
+        """A copy with one leaf replaced by none, one or more."""
         firsts, leaves = self._branches[b]
         if len(put) != 1:
             new = _branches(leaves[:k] + put + leaves[k + 1 :], last=b + 1 == len(self._branches))
@@ -230,19 +260,19 @@ def _branch(leaves: tuple[_Leaf, ...]) -> _Branch:
 
 
 def _branches(leaves: tuple[_Leaf, ...], *, last: bool) -> tuple[_Branch, ...]:
-    """What the leaves of one branch become: none, one, or two where they are too many."""
-    if not leaves:
-        return ()
-    if len(leaves) <= _WIDTH:
-        return (_branch(leaves),)
-    # New groups come last: nothing will be put into the left half, so at the right end it stays full.
-    cut = _WIDTH if last else len(leaves) // 2
-    return _branch(leaves[:cut]), _branch(leaves[cut:])
+    """What the leaves of one branch become: none, one, or more where they are too many."""
+    return tuple([_branch(leaves[cut]) for cut in _cuts(len(leaves), last=last)])
 
 
 def _leaves(starts: array[int], ends: array[int], ids: array[int], *, at_end: bool) -> tuple[_Leaf, ...]:
-    """One leaf, or two where the entries are too many."""
+    """One leaf, or more where the entries are too many."""
     if len(starts) <= _WIDTH:
         return ((starts, ends, ids),)
-    cut = _WIDTH if at_end else len(starts) // 2
-    return (starts[:cut], ends[:cut], ids[:cut]), (starts[cut:], ends[cut:], ids[cut:])
+    return tuple([(starts[cut], ends[cut], ids[cut]) for cut in _cuts(len(starts), last=at_end)])
+
+
+def _cuts(length: int, *, last: bool) -> Iterator[slice]:
+    """Parts of at most the width. New groups come last: nothing will be put into the left ones, so at the right end
+    these stay full; elsewhere all are alike."""
+    step = _WIDTH if last or length <= _WIDTH else -(-length // -(-length // _WIDTH))
+    return (slice(begin, begin + step) for begin in range(0, length, step))

@@ -11,12 +11,13 @@ from etcdmeta.records.keys import Kind, Place
 from etcdmeta.records.transaction import PUT_EVENT, RawEvent
 from etcdmeta.replica.changes import Change
 from etcdmeta.replica.draft import Draft
+from etcdmeta.replica.newgroups import NewGroups
 
 _PLACED = frozenset({Kind.GROUP, Kind.PROGRESS})
 
 
 _MANY = 64
-"""Events in one revision, beyond which it is worth looking whether a policy loses all of its groups."""
+"""Events in one revision, beyond which it is worth looking whether a policy loses all of its groups, or gets many."""
 
 
 def apply(
@@ -24,11 +25,18 @@ def apply(
 ) -> tuple[Snapshot, tuple[Change, ...]]:
     """The events of one revision. ``prefix_length``: bytes before ``state/`` in every key. ``joined``: of several."""
     draft = Draft(snapshot.tables, snapshot.known_owner_counts)
+    new_groups: NewGroups | None = None
     if len(events) > _MANY:
         draft.empty_policies(_removed_groups(events, prefix_length))
+        new_groups = NewGroups(draft, prefix_length)
     changed: list[tuple[Place, Any, Any]] = []
     for event in events:
         kv = event.kv
+        if new_groups is not None:
+            taken = new_groups.take(kv, event.type == PUT_EVENT)
+            if taken is not None:
+                changed.append(taken)
+                continue
         key = kv.key[prefix_length:]
         place = keys.locate(key)
         held_before = draft.held(key)
@@ -48,16 +56,18 @@ def apply(
             after = (*after, place[1][0], place[1][1])
         if before is not None or after is not None:  # else a delete of what was never there
             changed.append((place, before, after))
+    if new_groups is not None:
+        new_groups.finish()
     new = snapshot.succeed(draft.tables, revision, draft.owner_counts)
     return new, tuple([Change(place, before, after, snapshot, new, joined) for place, before, after in changed])
 
 
 def _removed_groups(events: Sequence[RawEvent], prefix_length: int) -> dict[tuple[Any, Any], set[Any]]:
-    """(database id, policy id) → the ids of the groups that go."""
+    """(database id, policy id) → start and id of each group that goes."""
     removed: dict[tuple[Any, Any], set[Any]] = {}
     for event in events:
         if event.type != PUT_EVENT:
             kind, where = keys.locate(event.kv.key[prefix_length:])
             if kind is Kind.GROUP:
-                removed.setdefault((where[0], where[1]), set()).add(where[3])
+                removed.setdefault((where[0], where[1]), set()).add((where[2], where[3]))
     return removed

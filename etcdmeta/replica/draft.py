@@ -7,6 +7,7 @@ its id.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -47,12 +48,14 @@ class Draft:
     def empty_policies(self, removed: Mapping[tuple[Any, Any], set[Any]]) -> None:
         """Clear the indexes of policies that lose all of their groups (a drop), instead of taking out one by one.
 
-        ``removed``: (database id, policy id) → the ids of the groups that are about to be removed.
+        ``removed``: (database id, policy id) → start and id of the groups that are about to be removed; of two
+        keys with one id, one is quarantined, and the other one's group may stay.
         """
         for (database_id, policy_id), ids in removed.items():
             database = self.database(database_id)
             policy = self.policy(database, policy_id)
-            indexed = {entry[2] for index in (policy.serving, policy.truncated, policy.deleted) for entry in index}
+            indexes = (policy.serving, policy.truncated, policy.deleted)
+            indexed = {(start, group_id) for index in indexes for start, _, group_id in index}
             if indexed <= ids:
                 policy.serving = policy.truncated = policy.deleted = TimeIndex()
                 self.close_policy(database, policy_id, policy)
@@ -201,6 +204,18 @@ class Draft:
             was = None if before is None or (old is not None and old[4]) else before[0]
             self._recount(was, None if facts[4] else row[0])
         return before
+
+    def add_groups(self, rows: dict[int, PlacedRow], shards: dict[int, int]) -> None:
+        """Groups that are not there yet, none of them deleted, with their shards; `NewGroups` puts them into their
+        indexes."""
+        tables = self.tables
+        tables.groups = tables.groups.update(rows)
+        tables.shards = tables.shards.update(shards)
+        if self.owner_counts is not None:
+            counts = Counter(self.owner_counts)
+            for row in rows.values():
+                counts.update(_DECODER.group_owners(row[0]))
+            self.owner_counts = dict(counts)
 
     def _remove_group(self, where: tuple[int | str, ...]) -> PlacedRow | None:
         database_id, policy_id, start, group_id = where

@@ -46,6 +46,11 @@ class Against(RuleBasedStateMachine):
         old, model = self.made[index]
         return self.keep(old.set(key, value), {**model, key: value})
 
+    @rule(target=maps, index=maps, new=st.dictionaries(keys, values))
+    def put_many(self, index: int, new: dict[int, int | None]) -> int:
+        old, model = self.made[index]
+        return self.keep(old.update(new), {**model, **new})
+
     @rule(target=maps, index=maps, key=keys)
     def remove(self, index: int, key: int) -> int:
         old, model = self.made[index]

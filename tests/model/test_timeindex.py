@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from array import array
 from bisect import insort
 from collections.abc import Iterable
 from itertools import pairwise
@@ -135,6 +136,44 @@ def test_many_random_changes(seed: int) -> None:
     assert index.find(0) is None
 
 
+def test_runs(seed: int) -> None:
+    """At the end, at the beginning, into gaps, across others, and out of order: as one by one."""
+    chance = random.Random(seed)
+    for _ in range(30):
+        index, entries, identity = TimeIndex(), [], 0
+        for _ in range(60):
+            step = chance.choice([0, 1, 1, 3, 50])
+            start, run = chance.choice([-5_000, 0, 5_000, 10_000]) + chance.randrange(200), []
+            for _ in range(chance.choice([0, 1, 5, 97, 300])):
+                identity += 1
+                run.append((start, start, identity))
+                start += step
+            if chance.random() < 0.2:
+                chance.shuffle(run)
+            columns = [array(kind, [entry[n] for entry in run]) for n, kind in enumerate("qqQ")]
+            before = list(index)
+            grown = index.add_run(*columns)
+            assert list(index) == before
+            index, entries = grown, sorted(entries + run, key=order)
+            assert list(index) == entries
+            assert len(index) == len(entries)
+        assert all(0 < len(leaves) <= 64 for _, leaves in index._branches)
+        assert all(0 < len(starts) <= 64 for _, leaves in index._branches for starts, _, _ in leaves)
+        for start, _, identity in chance.sample(entries, len(entries) // 2):
+            index = index.remove(start, identity)
+        time = chance.randrange(-6_000, 12_000)
+        assert index.at_or_before(time) == at_or_before(list(index), time)
+
+
+def test_runs_at_the_end_leave_full_leaves() -> None:
+    index = TimeIndex()
+    for n in range(0, 9_700, 97):
+        columns = array("q", range(n, n + 97)), array("q", range(n + 1, n + 98)), array("Q", range(n, n + 97))
+        index = index.add_run(*columns)
+    leaves = [len(starts) for _, leaves in index._branches for starts, _, _ in leaves]
+    assert set(leaves[:-1]) == {64}
+
+
 def test_many_of_one_start() -> None:
     """More than a branch holds, so that equal starts lie on both sides of every border."""
     count = 64 * 64 + 100
@@ -162,6 +201,8 @@ def test_refuses_what_cannot_be() -> None:
         index.add(0, 5, 1)
     with pytest.raises(Defect):
         TimeIndex.from_sorted([(1, 2, 1), (0, 1, 2)])
+    with pytest.raises(Defect):
+        index.add_run(array("q", [0, 1]), array("q", [0, 2]), array("Q", [1, 2]))
     for change in (
         lambda: index.remove(0, 2),
         lambda: TimeIndex().remove(0, 1),

@@ -17,11 +17,14 @@ from etcdmeta.records import keys
 from etcdmeta.records.encoding import encode, encode_name_ref
 from etcdmeta.records.keys import Kind
 from etcdmeta.records.transaction import Event
+from etcdmeta.replica import apply as apply_module
 from etcdmeta.replica.apply import apply
 from etcdmeta.replica.changes import Change
 from etcdmeta.replica.listing import diff, listing
 from etcdmeta.replica.loader import Loader
 from tests.model.pictures import GARBAGE, Book, group
+
+_MANY = apply_module._MANY
 
 # --- what may be written: a few keys of every kind, so that the same ones are met again
 
@@ -170,9 +173,16 @@ def joined(changes: Iterable[Change]) -> dict[Any, tuple[Any, Any]]:
     return {place: rows for place, rows in found.items() if rows[0] != rows[1]}
 
 
+@pytest.mark.parametrize("many", [_MANY, 0], ids=["few events", "many events"])
+def test_revision_by_revision_equals_a_listing(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The short cuts for a revision of many events, too, which take these for many."""
+    monkeypatch.setattr(apply_module, "_MANY", many)
+    one_by_one()
+
+
 @given(revisions, st.booleans())
 @settings(max_examples=300, deadline=None)
-def test_revision_by_revision_equals_a_listing(done: list[list[tuple[bytes, bytes | None]]], counted: bool) -> None:
+def one_by_one(done: list[list[tuple[bytes, bytes | None]]], counted: bool) -> None:
     book = Book()
     first = snapshot = book.load()
     if counted:
@@ -311,3 +321,39 @@ def test_many_groups_go_at_once(left: int) -> None:
     assert len(changes) == len(events)
     again, _ = apply(dropped, [book.put(gone[-1], group(199, 1990, 2000, 1))], book.revision, 0)
     assert everything(again) == everything(book.load())
+
+
+def test_many_groups_at_once_are_as_one_by_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Usual groups between odd ones: empty, cut short, deleted, unreadable, mended, of a key that is not theirs, of an
+    id that another one has."""
+    chance = random.Random(seed)
+    values = {
+        "usual": lambda n, start: group(n, start, start + 10, ShardOwner(node_id=chance.randint(1, 3)), place=(1, 1)),
+        "empty": lambda n, start: group(n, start, start - chance.randrange(2), place=(1, 1)),
+        "cut": lambda n, start: group(n, start, start + 10, place=(1, 1), truncated_at=start + 3),
+        "deleted": lambda n, start: group(n, start, start + 10, place=(1, 1), deleted_at=1),
+        "stranger": lambda n, start: group(n, start + 1, start + 10, place=(1, 1)),
+    }
+    for _ in range(60):
+        book = Book()
+        ways = {_MANY: book.load(), 0: book.load()}
+        for snapshot in ways.values():
+            if chance.random() < 0.5:
+                snapshot.owner_counts()
+        for _ in range(12):
+            revision: dict[bytes, bytes | None] = {}
+            for _ in range(chance.randrange(12)):
+                n = chance.randint(1, 9)
+                start = chance.choice([10 * n, 10 * n, 10 * n, 500 + n])
+                key = keys.group(chance.choice([1, 1, 1, 2]), chance.choice([1, 1, 1, 2]), start, n)
+                what = chance.choice(["usual"] * 6 + ["garbage", "none", *values])
+                value = {"garbage": GARBAGE, "none": None}.get(what, GARBAGE)
+                revision[key] = encode(values[what](n, start)) if what in values else value
+            events = written(book, revision.items())
+            news = {}
+            for many, snapshot in ways.items():
+                monkeypatch.setattr(apply_module, "_MANY", many)
+                ways[many], changes = apply(snapshot, events, book.revision, 0)
+                news[many] = [(change.place, change.rows) for change in changes]
+            assert news[0] == news[_MANY]
+            assert everything(ways[0]) == everything(ways[_MANY])
