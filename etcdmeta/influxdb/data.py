@@ -8,7 +8,7 @@ when they are looked at (`GroupList`). Everything here compares by content.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, overload
 
@@ -60,6 +60,9 @@ class GroupList(Sequence[ShardGroupInfo]):
     def __iter__(self) -> Iterator[ShardGroupInfo]:
         return map(_group, self._messages)
 
+    def ids(self) -> list[int]:
+        return [message.ID for message in self._messages]
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (GroupList, tuple)):
             return NotImplemented
@@ -72,10 +75,21 @@ class GroupList(Sequence[ShardGroupInfo]):
         return f"<{len(self)} shard groups>"
 
 
+def ids_of(groups: Sequence[ShardGroupInfo]) -> Iterable[int]:
+    """The groups' ids, without making the groups where they are a decoded policy's."""
+    return groups.ids() if isinstance(groups, GroupList) else [group.id for group in groups]
+
+
 def _group(m: Any) -> ShardGroupInfo:
     truncated_at = m.TruncatedAt if m.HasField("TruncatedAt") else None
-    shards = tuple([ShardInfo(s.ID, tuple(s.OwnerIDs), tuple([o.NodeID for o in s.Owners])) for s in m.Shards])
-    return ShardGroupInfo(m.ID, m.StartTime, m.EndTime, m.DeletedAt, truncated_at, shards)
+    shards = m.Shards
+    if len(shards) == 1:  # by index: the usual case, without a loop
+        return ShardGroupInfo(m.ID, m.StartTime, m.EndTime, m.DeletedAt, truncated_at, (_shard(shards[0]),))
+    return ShardGroupInfo(m.ID, m.StartTime, m.EndTime, m.DeletedAt, truncated_at, tuple(map(_shard, shards)))
+
+
+def _shard(m: Any) -> ShardInfo:
+    return ShardInfo(m.ID, tuple(m.OwnerIDs), tuple([owner.NodeID for owner in m.Owners]))
 
 
 @dataclass(frozen=True, slots=True)

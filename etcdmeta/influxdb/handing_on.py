@@ -20,11 +20,14 @@ from etcdmeta.influxdb.arriving_groups import ArrivingGroup
 from etcdmeta.influxdb.leaving import HTTP_HOST_LABEL
 from etcdmeta.model.owners import NodeState
 
+Owners = dict[tuple[int, ...], tuple[IncomingOwner, ...]]
+"""Node ids → the owners."""
+
 
 def hand_on(arrival: Arrival, *, owner: int | None = None) -> Incoming:
     """Nothing is left out, and nothing is decided any more. ``owner``: as `arrive` was given it, where some node is to
     stand for it."""
-    owners: dict[int, IncomingOwner] = {}
+    owners: Owners = {}
     return Incoming(
         cluster_id=arrival.cluster_id,
         generation=arrival.index,
@@ -45,14 +48,14 @@ def _node(node: ArrivingNode) -> IncomingNode:
     return IncomingNode(node.id, node.host, labels, str(NodeState.REMOVED) if node.removed else "")
 
 
-def _database(database: ArrivingDatabase, owners: dict[int, IncomingOwner]) -> IncomingDatabase:
+def _database(database: ArrivingDatabase, owners: Owners) -> IncomingDatabase:
     names = [policy.name for policy in database.policies]
     default = None if database.default_policy is None else names.index(database.default_policy)
     policies = tuple(_policy(policy, owners) for policy in database.policies)
     return IncomingDatabase(database.name, default, policies, database.queries)
 
 
-def _policy(policy: ArrivingPolicy, owners: dict[int, IncomingOwner]) -> IncomingPolicy:
+def _policy(policy: ArrivingPolicy, owners: Owners) -> IncomingPolicy:
     return IncomingPolicy(
         policy.name,
         policy.duration,
@@ -63,14 +66,12 @@ def _policy(policy: ArrivingPolicy, owners: dict[int, IncomingOwner]) -> Incomin
     )
 
 
-def _group(group: ArrivingGroup, owners: dict[int, IncomingOwner]) -> IncomingGroup:
-    """One object for each node, however many shards it owns: there are 300,000 owners in 100,000 groups."""
+def _group(group: ArrivingGroup, owners: Owners) -> IncomingGroup:
+    """One object for each set of owners, however many shards have it: there are 100,000 groups, and few sets."""
     shards = []
     for shard_id, node_ids in group.shards:
-        for node_id in node_ids:
-            if node_id not in owners:
-                owners[node_id] = IncomingOwner(node_id)
-        shards.append(IncomingShard(shard_id, tuple([owners[node_id] for node_id in node_ids])))
-    return IncomingGroup(
-        group.id, group.start, group.end, group.deleted_at, group.truncated_at, tuple(shards)
-    )
+        found = owners.get(node_ids)
+        if found is None:
+            found = owners[node_ids] = tuple([IncomingOwner(node_id) for node_id in node_ids])
+        shards.append(IncomingShard(shard_id, found))
+    return IncomingGroup(*group[:5], tuple(shards))

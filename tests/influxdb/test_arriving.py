@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
 from etcdmeta.influxdb import RULES, Rule, Treatment, arrive, decode
+from etcdmeta.influxdb.arriving_groups import Groups
 from etcdmeta.influxdb.data import (
     Data,
     DatabaseInfo,
@@ -18,6 +20,7 @@ from etcdmeta.influxdb.data import (
     UserPrivilege,
 )
 from etcdmeta.model.owners import Privilege
+from etcdmeta.model.times import MAX_TIME, MIN_TIME
 from tests.influxdb.worlds import FIXTURES, NEGATIVE
 
 NOW = 1_800_000_000_000_000_000
@@ -160,3 +163,30 @@ def test_each_rule_by_itself(data: Data, rule: Rule) -> None:
 def test_a_second_database_of_a_name_is_renamed_around_those_that_are_there() -> None:
     data = Data(databases=(DatabaseInfo("d"), DatabaseInfo("d"), DatabaseInfo("d~2"), DatabaseInfo("")))
     assert [d.name for d in arrive(data, now=NOW).databases] == ["d", "d~3", "d~2", "unnamed"]
+
+
+def test_what_is_usual_arrives_as_if_it_were_looked_at(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The short cut for groups without oddities takes none for usual that is odd, and changes nothing of the others."""
+    chance = random.Random(seed)
+
+    def shard(usual: int) -> ShardInfo:
+        ids = tuple(chance.choice([(1,), (1,), (1, 2), (2, 1, 3)]))
+        owner_ids, owners = chance.choice([((), ids)] * 6 + [(ids, ())] * 2 + [(ids, ids), ((), (1, 1)), ((), ())])
+        return ShardInfo(chance.choice([usual] * 9 + [0, 1]), owner_ids, owners)
+
+    def some(number: int) -> ShardGroupInfo:
+        start = chance.choice([10 * number] * 9 + [0, MIN_TIME - 1, MAX_TIME])
+        end = chance.choice([10 * number + 10] * 9 + [0, 10 * number, MAX_TIME + 1, 10 * number + 25])
+        shards = tuple(shard(100 * number + n) for n in range(chance.choice([1, 1, 1, 2, 0])))
+        truncated_at = chance.choice([None, None, None, 0, 10 * number + 5])
+        return ShardGroupInfo(
+            chance.choice([number] * 9 + [0, 1]), start, end, chance.choice([0, 0, 0, 7]), truncated_at, shards
+        )
+
+    for _ in range(300):
+        data = data_of(*(some(n) for n in range(1, chance.randrange(2, 12))))
+        owner = chance.choice([None, 4])
+        arrival = arrive(data, now=NOW, owner=owner)
+        with monkeypatch.context() as without:
+            without.setattr(Groups, "_usual", lambda *_: None)
+            assert arrival == arrive(data, now=NOW, owner=owner)
