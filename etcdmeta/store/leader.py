@@ -150,6 +150,7 @@ class Leader:
                 and ledger.isdisjoint(own_keys)  # else the same operation, sent by two threads
             )
             if proposals and not fits:
+                ticket.request.prepared = proposal  # planning is the dearest part: for the turn that takes it
                 put_back.append(ticket)
                 continue
             ledger.update(own_keys)

@@ -97,23 +97,27 @@ class Footprint:
 
     def is_disjoint(self, compares: Sequence[Compare], writes: Sequence[Write]) -> bool:
         """Nothing written on either side is written or compared on the other."""
-        return not (self.writes_touch(compares, writes) or any(self._touched_by(write) for write in writes))
+        if self.writes_touch(compares, writes):
+            return False
+        compared = self._compared or self._compared_ranges  # nothing is, for the first of a group
+        return not (compared and any(self._touched_by(write) for write in writes))
 
     def writes_touch(self, compares: Sequence[Compare], writes: Sequence[Write]) -> bool:
         """Whether these plans have written anything that the other relies on or writes."""
+        written, ranges = self._written, self._deleted_ranges
         for compare in compares:
             if compare.range_end is None:
-                if compare.key in self._written or _in_any(compare.key, self._deleted_ranges):
+                if compare.key in written or (ranges and _in_any(compare.key, ranges)):
                     return True
-            elif any(compare.covers(key) for key in self._written) or any(
-                r.start < compare.range_end and compare.key < r.end for r in self._deleted_ranges
+            elif any(compare.covers(key) for key in written) or any(
+                r.start < compare.range_end and compare.key < r.end for r in ranges
             ):
                 return True
         for write in writes:
             if isinstance(write, DeleteRange):
-                if any(write.start <= key < write.end for key in self._written):
+                if any(write.start <= key < write.end for key in written):
                     return True
-            elif write.key in self._written or _in_any(write.key, self._deleted_ranges):
+            elif write.key in written or (ranges and _in_any(write.key, ranges)):
                 return True
         return False
 
@@ -123,7 +127,10 @@ class Footprint:
                 c.range_end is not None and write.start < c.range_end and c.key < write.end
                 for c in self._compared_ranges
             )
-        return write.key in self._compared or any(c.covers(write.key) for c in self._compared_ranges)
+        if write.key in self._compared:
+            return True
+        ranges = self._compared_ranges
+        return bool(ranges) and any(c.covers(write.key) for c in ranges)
 
 
 def _written(key: bytes, puts: dict[bytes, Put | Delete], ranges: Iterable[DeleteRange]) -> bool:

@@ -131,7 +131,7 @@ def compose(proposals: Sequence[Proposal], snapshot: Snapshot, keyspace: Keyspac
             ledger.append(Put(absolute(key), encode_entry(operation, proposal.plans[position])))
         for compare in proposal.compares:
             compares[_absolute_compare(compare, keyspace)] = None
-        writes += [_absolute_write(write, keyspace) for write in proposal.writes]
+        writes += _absolute_writes(proposal.writes, keyspace)
     # As in the ledger's keys: the follower finds the entry of the last generation by them (danger 9).
     operation_ids = [key.removeprefix(b"ledger/").decode() for p in proposals for key in p.request.ledger_keys()]
     generation = encode_generation(secrets.randbits(64), operation_ids)
@@ -156,12 +156,17 @@ def _absolute_compare(compare: Compare, keyspace: Keyspace) -> Compare:
     return Compare(keyspace.absolute(compare.key), compare.counter, compare.number, compare.less, end)
 
 
-def _absolute_write(write: Write, keyspace: Keyspace) -> Write:
-    if isinstance(write, Put):
-        return Put(keyspace.absolute(write.key), write.value, write.lease)
-    if isinstance(write, Delete):
-        return Delete(keyspace.absolute(write.key))
-    return DeleteRange(keyspace.absolute(write.start), keyspace.absolute(write.end))
+def _absolute_writes(writes: Sequence[Write], keyspace: Keyspace) -> list[Write]:
+    prefix = keyspace.prefix
+    made: list[Write] = []
+    for write in writes:
+        if isinstance(write, Put):  # nearly all
+            made.append(Put(prefix + write.key, write.value, write.lease))
+        elif isinstance(write, Delete):
+            made.append(Delete(prefix + write.key))
+        else:
+            made.append(DeleteRange(keyspace.absolute(write.start), keyspace.absolute(write.end)))
+    return made
 
 
 # --- what a turn can end with

@@ -120,3 +120,12 @@ def test_what_a_commit_has_overtaken_is_planned_anew(queue: Queue) -> None:
         second.result(SECONDS)
     assert queue.commits == 1, "known to be overtaken, so not even sent"
     assert queue.store._driver.counters()["distrust"] == 0
+
+
+def test_what_does_not_fit_beside_the_others_keeps_its_plan(queue: Queue) -> None:
+    large = "select " + "x" * 600_000
+    sent = {name: queue.send(name, large) for name in ("a", "b", "c", "d")}
+    queue.release()
+    threads = [future.result(SECONDS)[0] for future in sent.values()]
+    assert sorted(zip(sent, threads, strict=True)) == sorted(PLANNERS), "planned once, in the caller's own thread"
+    assert queue.commits == 4

@@ -43,15 +43,23 @@ def of_page(value: bytes) -> list[Pair]:
 def put_below(builder: PlanBuilder, record: Import, pairs: Iterable[Pair]) -> None:
     """Puts what belongs below the import's own databases, or to its map. Raises `InvalidInput` for all else."""
     maps, maps_end = keys.import_maps_span(record.id)
+    head, policy = b"", (0, 0)
     for key, value in pairs:
-        if key.startswith(_MAPS):
+        if head and key.startswith(head):  # one more group of the same policy: nearly all
+            _check_group(policy, key, value)
+        elif key.startswith(_MAPS):
             if not maps <= key < maps_end:
                 raise _stranger(key, record)
         else:
             kind, where = keys.locate(key)
             if kind not in BELOW or not record.holds_database(int(where[0])):
                 raise _stranger(key, record)
-            _check(kind, key, value)
+            if kind is Kind.GROUP:
+                policy = int(where[0]), int(where[1])
+                head = keys.groups_span(*policy)[0]
+                _check_group(policy, key, value)
+            else:
+                _check(kind, key, value)
         builder.put(key, value)
 
 
@@ -96,7 +104,21 @@ def _check(kind: Kind, key: bytes, value: bytes) -> None:
     try:
         check(kind, value)
     except ValueError as error:
-        raise InvalidInput(f"{_text(key)} cannot hold that: {error}", value=_text(key)) from None
+        raise _unfit(key, str(error)) from None
+
+
+def _unfit(key: bytes, why: str) -> InvalidInput:
+    return InvalidInput(f"{_text(key)} cannot hold that: {why}", value=_text(key))
+
+
+def _check_group(policy: tuple[int, int], key: bytes, value: bytes) -> None:
+    """That it is a group, and the one that its key says: no cache takes another."""
+    try:
+        group = parse(pb.ShardGroup, value)
+    except ValueError as error:
+        raise _unfit(key, str(error)) from None
+    if key != keys.group(*policy, group.start, group.id):
+        raise _unfit(key, "the group's start or id is not that of its key")
 
 
 def _stranger(key: bytes, record: Import) -> InvalidInput:

@@ -17,6 +17,7 @@ from etcdmeta.commands.importing.incoming import (
     IncomingDatabase,
     IncomingGroup,
     IncomingNode,
+    IncomingOwner,
     IncomingPolicy,
     IncomingUser,
 )
@@ -30,6 +31,10 @@ from etcdmeta.records.pb import records_pb2 as pb
 PAGE_RECORDS: Final = 96
 """Of the 100 operations that a transaction may have (law 5); the rest is for the import's own record."""
 PAGE_BYTES: Final = 700_000
+_MOST_MESSAGES: Final = 1_000
+
+Owners = tuple[tuple[IncomingOwner, ...], ...]
+"""Of each shard of a group."""
 
 Pair = tuple[bytes, bytes]
 """A key, relative to the cluster's prefix, and its value."""
@@ -56,6 +61,7 @@ class Shipment:
         for number, user in enumerate(incoming.users):
             for place, privilege in user.grants:
                 self._grants.setdefault(place, []).append((number, privilege))
+        self._messages: dict[Owners, pb.ShardGroup] = {}
         self._first_policies = [record.first_policy, *accumulate(counts, initial=record.first_policy)][1:]
 
     def frame(self) -> Iterator[Page]:
@@ -111,22 +117,40 @@ class Shipment:
                     yield keys.group(database_id, policy_id, group.start, group_id), self._group(group, group_id)
 
     def _group(self, group: IncomingGroup, group_id: int) -> bytes:
-        message = pb.ShardGroup(id=group_id, start=group.start, end=group.end)
+        """Few sets of owners serve many groups: a message of each set is filled anew, at a third of making it."""
+        shards = self.shards
+        owners = tuple([shard.owners for shard in group.shards])
+        message = self._messages.get(owners)
+        if message is None:
+            if len(self._messages) == _MOST_MESSAGES:
+                self._messages.clear()
+            message = self._messages[owners] = self._message(owners)
+        message.id, message.start, message.end = group_id, group.start, group.end
+        for into, shard in zip(message.shards, group.shards, strict=True):
+            into.id, into.last_attempt = shards[shard.id], shard.last_attempt
+        if group.deleted_at is None and group.truncated_at is None:
+            return message.SerializeToString()
+        special = pb.ShardGroup()
+        special.CopyFrom(message)
         if group.deleted_at is not None:
-            message.deleted_at = group.deleted_at
+            special.deleted_at = group.deleted_at
         if group.truncated_at is not None:
-            message.truncated_at = group.truncated_at
-        nodes, shards = self.record.nodes, self.shards
-        for shard in group.shards:
-            into = message.shards.add(id=shards[shard.id], last_attempt=shard.last_attempt)
-            for owner in shard.owners:
+            special.truncated_at = group.truncated_at
+        return special.SerializeToString()
+
+    def _message(self, owners: Owners) -> pb.ShardGroup:
+        """What groups whose shards have these owners, shard by shard, have in common."""
+        message = pb.ShardGroup()
+        nodes = self.record.nodes
+        for of_shard in owners:
+            into = message.shards.add()
+            for owner in of_shard:
                 made = into.owners.add(node_id=nodes[owner.node_id])
-                if owner[1:] != _PLAIN:
-                    made.status, made.attempt, made.reason = owner.status, owner.attempt, owner.reason
-                    made.source = nodes.get(owner.source, 0)
-                    if owner.since is not None:
-                        made.since = owner.since
-        return message.SerializeToString()
+                made.status, made.attempt, made.reason = owner.status, owner.attempt, owner.reason
+                made.source = nodes.get(owner.source, 0)
+                if owner.since is not None:
+                    made.since = owner.since
+        return message
 
     def _roots(self) -> Iterator[Page]:
         new = set(self.record.new_nodes)
@@ -145,10 +169,6 @@ class Shipment:
             message = pb.Database(id=database_id, name=to_bytes(database.name), default_policy_id=default_id)
             name = (keys.database_name(database.name), encode_name_ref(database_id))
             yield Page((name, (keys.database_info(database_id), message.SerializeToString())))
-
-
-_PLAIN = ("", 0, 0, None, "")
-"""Of an owner but its node: active, and nothing else is said."""
 
 
 def _node(node: IncomingNode, node_id: int) -> Iterator[Pair]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from typing import Final, NamedTuple, Protocol
@@ -299,8 +299,9 @@ def _ended(under_way: deque[tuple[Future[object], Page]], tally: _Tally) -> None
 
 def _is_loaded(snapshot: Snapshot, page: Page) -> bool:
     """Its first and last record in the picture tell for all: a page comes in one transaction."""
-    seen = [key for key, _ in page.records if key.startswith(keys.STATE)]
-    return bool(seen) and is_written(snapshot, seen[0]) and is_written(snapshot, seen[-1])
+    first = next((key for key, _ in page.records if key.startswith(keys.STATE)), None)
+    last = next((key for key, _ in reversed(page.records) if key.startswith(keys.STATE)), None)
+    return first is not None and last is not None and is_written(snapshot, first) and is_written(snapshot, last)
 
 
 class _Tally:
@@ -311,9 +312,8 @@ class _Tally:
         self._bytes = 0
 
     def add(self, page: Page, *, written: bool = True) -> None:
-        of_kind: Mapping[bytes, None] = dict.fromkeys(key for key, _ in page.records if _counts(key))
-        self._done += len(of_kind)
-        self._bytes += sum(len(key) + len(value) for pairs in page for key, value in pairs) if written else 0
+        self._done += sum([_counts(key) for key, _ in page.records])
+        self._bytes += sum([len(key) + len(value) for pairs in page for key, value in pairs]) if written else 0
         self._report(ImportProgress(min(self._done, self._total), self._total, self._bytes))
 
 
