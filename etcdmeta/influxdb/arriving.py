@@ -14,6 +14,7 @@ from typing import Final
 from etcdmeta.errors import InvalidName
 from etcdmeta.influxdb.arriving_groups import ArrivingGroup, Groups
 from etcdmeta.influxdb.data import Data, DatabaseInfo, NodeInfo, RetentionPolicyInfo, UserInfo
+from etcdmeta.influxdb.made import Made
 from etcdmeta.influxdb.oddities import Oddities, Rule
 from etcdmeta.model.durations import Duration
 from etcdmeta.model.names import check_name
@@ -54,7 +55,7 @@ class ArrivingPolicy:
     duration: int
     group_duration: int
     replicas: int
-    groups: tuple[ArrivingGroup, ...]
+    groups: Made[ArrivingGroup]
     subscriptions: tuple[ArrivingSubscription, ...]
 
 

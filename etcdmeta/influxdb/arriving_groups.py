@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from etcdmeta.influxdb.data import Data, RetentionPolicyInfo, ShardGroupInfo, ShardInfo, ids_of
+from etcdmeta.influxdb.made import Made
 from etcdmeta.influxdb.oddities import Oddities, Rule
 from etcdmeta.model.times import MAX_TIME, MIN_TIME
 
@@ -19,6 +20,9 @@ class ArrivingGroup(NamedTuple):
     truncated_at: int | None
     shards: tuple[tuple[int, tuple[int, ...]], ...]
 
+
+_Row = tuple[int, int, int, int | None, int | None, tuple[tuple[int, tuple[int, ...]], ...]]
+"""An `ArrivingGroup` in the making."""
 
 _Live = tuple[int, int, int, int]
 """start, id, end, place in its policy"""
@@ -48,9 +52,9 @@ class Groups:
     def highest_shard(self) -> int:
         return max(self._shard_ids, default=0)
 
-    def of_policy(self, policy: RetentionPolicyInfo, path: str) -> tuple[ArrivingGroup, ...]:
+    def of_policy(self, policy: RetentionPolicyInfo, path: str) -> Made[ArrivingGroup]:
         """In InfluxDB's order."""
-        found: list[ArrivingGroup] = []
+        found: list[_Row] = []
         live: list[_Live] = []
         for place, info in enumerate(policy.shard_groups):
             group = self._usual(info) or self._group(info, f"{path}.ShardGroups[{place}]")
@@ -59,9 +63,9 @@ class Groups:
             if deleted_at is None:
                 live.append((start, group_id, end if truncated_at is None else min(end, truncated_at), place))
         self._part(live, found, path)
-        return tuple(found)
+        return Made(found, ArrivingGroup._make)
 
-    def _usual(self, info: ShardGroupInfo) -> ArrivingGroup | None:
+    def _usual(self, info: ShardGroupInfo) -> _Row | None:
         """Where nothing is odd, and the same owners were seen before, at a third of the cost. None: it is to be looked
         at, part by part."""
         group_id, start, end, deleted_at, truncated_at, shards = info
@@ -84,9 +88,9 @@ class Groups:
             return None
         self._group_ids.add(group_id)
         self._shard_ids.update(ids)
-        return ArrivingGroup(group_id, start, end, deleted_at or None, truncated_at or None, tuple(made))
+        return group_id, start, end, deleted_at or None, truncated_at or None, tuple(made)
 
-    def _group(self, info: ShardGroupInfo, path: str) -> ArrivingGroup:
+    def _group(self, info: ShardGroupInfo, path: str) -> _Row:
         odd = self._odd
         group_id = info.id
         if group_id == 0 or group_id in self._group_ids:
@@ -101,7 +105,7 @@ class Groups:
         if deleted_at is None and not shards:
             odd.add(Rule.GROUP_WITHOUT_SHARDS, path, f"group {group_id} has no shards")
             deleted_at = self._now
-        return ArrivingGroup(group_id, start, end, deleted_at, info.truncated_at or None, shards)
+        return group_id, start, end, deleted_at, info.truncated_at or None, shards
 
     def _time(self, time: int, path: str) -> int:
         if time == 0:
@@ -134,7 +138,7 @@ class Groups:
             self.owners.setdefault(node_id, path)
         return shard.id, owners
 
-    def _part(self, live: list[_Live], found: list[ArrivingGroup], path: str) -> None:
+    def _part(self, live: list[_Live], found: list[_Row], path: str) -> None:
         """Truncates the earlier of two live groups that overlap where the later begins."""
         before = -1
         before_id, before_end = 0, MIN_TIME
@@ -144,5 +148,5 @@ class Groups:
             if start < before_end:
                 what = f"groups {before_id} and {group_id} overlap from {start}"
                 self._odd.add(Rule.OVERLAPPING_GROUPS, f"{path}.ShardGroups[{before}]", what)
-                found[before] = found[before]._replace(truncated_at=start)
+                found[before] = (*found[before][:4], start, found[before][5])
             before, before_id, before_end = place, group_id, end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 
 from etcdmeta.commands.importing.incoming import (
@@ -16,8 +17,8 @@ from etcdmeta.commands.importing.incoming import (
     IncomingUser,
 )
 from etcdmeta.influxdb.arriving import Arrival, ArrivingDatabase, ArrivingNode, ArrivingPolicy
-from etcdmeta.influxdb.arriving_groups import ArrivingGroup
 from etcdmeta.influxdb.leaving import HTTP_HOST_LABEL
+from etcdmeta.influxdb.made import Made, Row
 from etcdmeta.model.owners import NodeState
 
 Owners = dict[tuple[int, ...], tuple[IncomingOwner, ...]]
@@ -61,17 +62,18 @@ def _policy(policy: ArrivingPolicy, owners: Owners) -> IncomingPolicy:
         policy.duration,
         policy.group_duration,
         policy.replicas,
-        tuple([_group(group, owners) for group in policy.groups]),
+        Made(policy.groups.rows, partial(_group, owners)),
         tuple(IncomingSubscription(s.name, s.mode, s.destinations) for s in policy.subscriptions),
     )
 
 
-def _group(group: ArrivingGroup, owners: Owners) -> IncomingGroup:
+def _group(owners: Owners, group: Row) -> IncomingGroup:
     """One object for each set of owners, however many shards have it: there are 100,000 groups, and few sets."""
+    group_id, start, end, deleted_at, truncated_at, held = group
     shards = []
-    for shard_id, node_ids in group.shards:
+    for shard_id, node_ids in held:
         found = owners.get(node_ids)
         if found is None:
             found = owners[node_ids] = tuple([IncomingOwner(node_id) for node_id in node_ids])
         shards.append(IncomingShard(shard_id, found))
-    return IncomingGroup(*group[:5], tuple(shards))
+    return IncomingGroup(group_id, start, end, deleted_at, truncated_at, tuple(shards))

@@ -53,9 +53,10 @@ class Shipment:
     def __init__(self, incoming: Incoming, record: Import) -> None:
         self.incoming = incoming
         self.record = record
-        every = [group for database in incoming.databases for policy in database.policies for group in policy.groups]
-        self.groups = IdMap((group.id for group in every), record.first_group)
-        self.shards = IdMap((shard.id for group in every for shard in group.shards), record.first_shard)
+        policies = [policy for database in incoming.databases for policy in database.policies]
+        self.groups = IdMap((group.id for policy in policies for group in policy.groups), record.first_group)
+        shards = (shard.id for policy in policies for group in policy.groups for shard in group.shards)
+        self.shards = IdMap(shards, record.first_shard)
         counts = (len(database.policies) for database in incoming.databases)
         self._grants: dict[int, list[tuple[int, str]]] = {}
         for number, user in enumerate(incoming.users):

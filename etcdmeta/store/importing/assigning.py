@@ -62,12 +62,10 @@ def assignment(snapshot: Snapshot, incoming: Incoming, counters: Mapping[str, tu
     """``counters`` as `read_counters` gives them. Ids of nodes, groups and shards are kept where none of their kind was
     ever given out here, but for an import that nobody saw and that was taken back; databases, policies and users
     have none in the source."""
-    groups = [g for d in incoming.databases for p in d.policies for g in p.groups]
-    in_use = {
-        "node": [node.id for node in incoming.nodes],
-        "group": [group.id for group in groups],
-        "shard": [shard.id for group in groups for shard in group.shards],
-    }
+    in_use: dict[str, list[int]] = {"node": [node.id for node in incoming.nodes], "group": [], "shard": []}
+    for group in (g for d in incoming.databases for p in d.policies for g in p.groups):  # made at each look
+        in_use["group"].append(group.id)
+        in_use["shard"] += [shard.id for shard in group.shards]
     new = {
         "import": 1,
         "database": len(incoming.databases),
