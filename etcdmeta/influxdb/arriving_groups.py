@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from etcdmeta.influxdb.data import Data, RetentionPolicyInfo, ShardGroupInfo, ShardInfo, ids_of
+from etcdmeta.influxdb.data import (
+    Data,
+    GroupRow,
+    RetentionPolicyInfo,
+    ShardGroupInfo,
+    ShardInfo,
+    ids_of,
+    info_of,
+    rows_of,
+)
 from etcdmeta.influxdb.made import Made
 from etcdmeta.influxdb.oddities import Oddities, Rule
 from etcdmeta.model.times import MAX_TIME, MIN_TIME
@@ -56,8 +65,8 @@ class Groups:
         """In InfluxDB's order."""
         found: list[_Row] = []
         live: list[_Live] = []
-        for place, info in enumerate(policy.shard_groups):
-            group = self._usual(info) or self._group(info, f"{path}.ShardGroups[{place}]")
+        for place, row in enumerate(rows_of(policy.shard_groups)):
+            group = self._usual(row) or self._group(info_of(row), f"{path}.ShardGroups[{place}]")
             found.append(group)
             group_id, start, end, deleted_at, truncated_at, _ = group
             if deleted_at is None:
@@ -65,10 +74,10 @@ class Groups:
         self._part(live, found, path)
         return Made(found, ArrivingGroup._make)
 
-    def _usual(self, info: ShardGroupInfo) -> _Row | None:
+    def _usual(self, row: GroupRow) -> _Row | None:
         """Where nothing is odd, and the same owners were seen before, at a third of the cost. None: it is to be looked
         at, part by part."""
-        group_id, start, end, deleted_at, truncated_at, shards = info
+        group_id, start, end, deleted_at, truncated_at, shards = row
         if (
             group_id in self._group_ids
             or not group_id

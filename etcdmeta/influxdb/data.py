@@ -37,6 +37,11 @@ class ShardGroupInfo(NamedTuple):
     shards: tuple[ShardInfo, ...] = ()
 
 
+ShardRow = tuple[int, tuple[int, ...], tuple[int, ...]]
+GroupRow = tuple[int, int, int, int, int | None, tuple[ShardRow, ...]]
+"""As `ShardInfo` and `ShardGroupInfo`, which are such rows."""
+
+
 class GroupList(Sequence[ShardGroupInfo]):
     """The groups of a decoded policy, made from protobuf's messages at each look."""
 
@@ -63,6 +68,9 @@ class GroupList(Sequence[ShardGroupInfo]):
     def ids(self) -> list[int]:
         return [message.ID for message in self._messages]
 
+    def rows(self) -> Iterator[GroupRow]:
+        return map(_row, self._messages)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (GroupList, tuple)):
             return NotImplemented
@@ -80,16 +88,31 @@ def ids_of(groups: Sequence[ShardGroupInfo]) -> Iterable[int]:
     return groups.ids() if isinstance(groups, GroupList) else [group.id for group in groups]
 
 
+def rows_of(groups: Sequence[ShardGroupInfo]) -> Iterable[GroupRow]:
+    """The groups with their shards as bare tuples, where they are a decoded policy's: a fifth less."""
+    return groups.rows() if isinstance(groups, GroupList) else groups
+
+
+def info_of(row: GroupRow) -> ShardGroupInfo:
+    group_id, start_time, end_time, deleted_at, truncated_at, shards = row
+    made = tuple([ShardInfo(*shard) for shard in shards])
+    return ShardGroupInfo(group_id, start_time, end_time, deleted_at, truncated_at, made)
+
+
 def _group(m: Any) -> ShardGroupInfo:
+    return info_of(_row(m))
+
+
+def _row(m: Any) -> GroupRow:
     truncated_at = m.TruncatedAt if m.HasField("TruncatedAt") else None
     shards = m.Shards
     if len(shards) == 1:  # by index: the usual case, without a loop
-        return ShardGroupInfo(m.ID, m.StartTime, m.EndTime, m.DeletedAt, truncated_at, (_shard(shards[0]),))
-    return ShardGroupInfo(m.ID, m.StartTime, m.EndTime, m.DeletedAt, truncated_at, tuple(map(_shard, shards)))
+        return m.ID, m.StartTime, m.EndTime, m.DeletedAt, truncated_at, (_shard(shards[0]),)
+    return m.ID, m.StartTime, m.EndTime, m.DeletedAt, truncated_at, tuple(map(_shard, shards))
 
 
-def _shard(m: Any) -> ShardInfo:
-    return ShardInfo(m.ID, tuple(m.OwnerIDs), tuple([owner.NodeID for owner in m.Owners]))
+def _shard(m: Any) -> ShardRow:
+    return m.ID, tuple(m.OwnerIDs), tuple([owner.NodeID for owner in m.Owners])
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,20 +43,16 @@ class NewGroups:
 
     def take(self, kv: RawKeyValue, is_put: bool) -> Taken | None:
         """None: it is for the draft to make, and nothing is waiting."""
-        taken = self._take(kv) if is_put else None
-        if taken is None:
-            self.finish()
-        return taken
-
-    def _take(self, kv: RawKeyValue) -> Taken | None:
         key = kv.key
         head = key[:-_TAIL]
-        if head != self._head and not self._enter(key, head):
+        if not is_put or (head != self._head and not self._enter(key, head)):
+            self._left()
             return None
         value = kv.value
         try:
             message = parse_group(value)
         except DecodeError:
+            self._left()
             return None
         group_id, start, end = message.id, message.start, message.end
         if (
@@ -67,6 +63,7 @@ class NewGroups:
             or group_id in self._groups
             or group_id in self._draft.tables.groups
         ):
+            self._left()
             return None
         database_id, policy_id = self._ids
         row = (value, kv.mod_revision, kv.create_revision, database_id, policy_id)
@@ -93,9 +90,13 @@ class NewGroups:
         self._columns = self._policies.setdefault(ids, _Columns())
         return True
 
+    def _left(self) -> None:
+        """To the draft: with all that came before it."""
+        self.finish()
+        self._head = b""  # and what comes next is looked at anew: something may be held by then
+
     def finish(self) -> None:
         """Put what was collected into the draft."""
-        self._head = b""  # what comes next is looked at anew: the draft may hold something by then
         if not self._groups:
             return
         draft = self._draft
