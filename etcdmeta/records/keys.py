@@ -114,6 +114,11 @@ def group(database_id: int, policy_id: int, start: int, group_id: int) -> bytes:
     return b"state/db/%016x/rp/%016x/group/%016x/%016x" % (database_id, policy_id, start + _SIGN, group_id)
 
 
+def group_in(head: bytes, start: int, group_id: int) -> bytes:
+    """`group`, where ``head`` is what the policy's groups begin with: `groups_span`."""
+    return b"%b%016x/%016x" % (head, start + _SIGN, group_id)
+
+
 def group_range(database_id: int, policy_id: int, low: int, high: int) -> tuple[bytes, bytes]:
     """The groups of a policy that start in [low, high), nanoseconds."""
     head = b"state/db/%016x/rp/%016x/group/" % (database_id, policy_id)

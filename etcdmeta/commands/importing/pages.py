@@ -43,10 +43,10 @@ def of_page(value: bytes) -> list[Pair]:
 def put_below(builder: PlanBuilder, record: Import, pairs: Iterable[Pair]) -> None:
     """Puts what belongs below the import's own databases, or to its map. Raises `InvalidInput` for all else."""
     maps, maps_end = keys.import_maps_span(record.id)
-    head, policy = b"", (0, 0)
+    head = b""
     for key, value in pairs:
         if head and key.startswith(head):  # one more group of the same policy: nearly all
-            _check_group(policy, key, value)
+            _check_group(head, key, value)
         elif key.startswith(_MAPS):
             if not maps <= key < maps_end:
                 raise _stranger(key, record)
@@ -55,9 +55,8 @@ def put_below(builder: PlanBuilder, record: Import, pairs: Iterable[Pair]) -> No
             if kind not in BELOW or not record.holds_database(int(where[0])):
                 raise _stranger(key, record)
             if kind is Kind.GROUP:
-                policy = int(where[0]), int(where[1])
-                head = keys.groups_span(*policy)[0]
-                _check_group(policy, key, value)
+                head = keys.groups_span(int(where[0]), int(where[1]))[0]
+                _check_group(head, key, value)
             else:
                 _check(kind, key, value)
         builder.put(key, value)
@@ -111,13 +110,13 @@ def _unfit(key: bytes, why: str) -> InvalidInput:
     return InvalidInput(f"{_text(key)} cannot hold that: {why}", value=_text(key))
 
 
-def _check_group(policy: tuple[int, int], key: bytes, value: bytes) -> None:
+def _check_group(head: bytes, key: bytes, value: bytes) -> None:
     """That it is a group, and the one that its key says: no cache takes another."""
     try:
         group = parse(pb.ShardGroup, value)
     except ValueError as error:
         raise _unfit(key, str(error)) from None
-    if key != keys.group(*policy, group.start, group.id):
+    if key != keys.group_in(head, group.start, group.id):
         raise _unfit(key, "the group's start or id is not that of its key")
 
 

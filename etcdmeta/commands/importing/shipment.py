@@ -41,10 +41,12 @@ Pair = tuple[bytes, bytes]
 
 
 class Page(NamedTuple):
-    """What one transaction puts. ``secrets``: password hashes, which no log may hold."""
+    """What one transaction puts. ``secrets``: password hashes, which no log may hold. ``size``: bytes of all keys and
+    values."""
 
     records: tuple[Pair, ...]
     secrets: tuple[Pair, ...] = ()
+    size: int = 0
 
 
 class Shipment:
@@ -62,7 +64,7 @@ class Shipment:
         for number, user in enumerate(incoming.users):
             for place, privilege in user.grants:
                 self._grants.setdefault(place, []).append((number, privilege))
-        self._messages: dict[Owners, pb.ShardGroup] = {}
+        self._messages: dict[Owners, tuple[pb.ShardGroup, tuple[pb.Shard, ...]]] = {}
         self._first_policies = [record.first_policy, *accumulate(counts, initial=record.first_policy)][1:]
 
     def frame(self) -> Iterator[Page]:
@@ -110,25 +112,30 @@ class Shipment:
             yield keys.subscription(database_id, policy_id, name), subscription.SerializeToString()
 
     def _groups(self) -> Iterator[Pair]:
+        ids = self.groups
         for place, database in enumerate(self.incoming.databases):
             database_id = self.record.first_database + place
             for policy_id, policy in enumerate(database.policies, self._first_policies[place]):
+                head = keys.groups_span(database_id, policy_id)[0]
                 for group in policy.groups:
-                    group_id = self.groups[group.id]
-                    yield keys.group(database_id, policy_id, group.start, group_id), self._group(group, group_id)
+                    group_id = ids[group.id] if ids.first else group.id
+                    yield keys.group_in(head, group.start, group_id), self._group(group, group_id)
 
     def _group(self, group: IncomingGroup, group_id: int) -> bytes:
         """Few sets of owners serve many groups: a message of each set is filled anew, at a third of making it."""
         shards = self.shards
         owners = tuple([shard.owners for shard in group.shards])
-        message = self._messages.get(owners)
-        if message is None:
+        made = self._messages.get(owners)
+        if made is None:
             if len(self._messages) == _MOST_MESSAGES:
                 self._messages.clear()
-            message = self._messages[owners] = self._message(owners)
+            message = self._message(owners)
+            made = self._messages[owners] = message, tuple(message.shards)
+        message, parts = made
         message.id, message.start, message.end = group_id, group.start, group.end
-        for into, shard in zip(message.shards, group.shards, strict=True):
-            into.id, into.last_attempt = shards[shard.id], shard.last_attempt
+        for into, shard in zip(parts, group.shards, strict=True):
+            into.id = shards[shard.id] if shards.first else shard.id
+            into.last_attempt = shard.last_attempt
         if group.deleted_at is None and group.truncated_at is None:
             return message.SerializeToString()
         special = pb.ShardGroup()
@@ -189,16 +196,16 @@ def _paged(parts: Iterable[Page]) -> Iterator[Page]:
     secrets: list[Pair] = []
     size = 0
     for part in parts:
-        more = sum(len(key) + len(value) for pairs in part for key, value in pairs)
+        more = sum(len(key) + len(value) for pairs in part[:2] for key, value in pairs)
         count = len(records) + len(secrets) + len(part.records) + len(part.secrets)
         if records and (count > PAGE_RECORDS or size + more > PAGE_BYTES):
-            yield Page(tuple(records), tuple(secrets))
+            yield Page(tuple(records), tuple(secrets), size)
             records, secrets, size = [], [], 0
         records += part.records
         secrets += part.secrets
         size += more
     if records:
-        yield Page(tuple(records), tuple(secrets))
+        yield Page(tuple(records), tuple(secrets), size)
 
 
 def _filled(pairs: Iterable[Pair]) -> Iterator[Page]:
@@ -208,9 +215,9 @@ def _filled(pairs: Iterable[Pair]) -> Iterator[Page]:
     for key, value in pairs:
         more = len(key) + len(value)
         if len(records) == PAGE_RECORDS or (records and size + more > PAGE_BYTES):
-            yield Page(tuple(records))
+            yield Page(tuple(records), size=size)
             records, size = [], 0
         records.append((key, value))
         size += more
     if records:
-        yield Page(tuple(records))
+        yield Page(tuple(records), size=size)

@@ -313,7 +313,7 @@ class _Tally:
 
     def add(self, page: Page, *, written: bool = True) -> None:
         self._done += sum([_counts(key) for key, _ in page.records])
-        self._bytes += sum([len(key) + len(value) for pairs in page for key, value in pairs]) if written else 0
+        self._bytes += page.size if written else 0
         self._report(ImportProgress(min(self._done, self._total), self._total, self._bytes))
 
 
