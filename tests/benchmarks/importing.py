@@ -56,7 +56,6 @@ def run(scale: Scale) -> Iterator[Result]:
             gc.collect()
             floor = seconds(lambda: [member.txn(request, timeout=30) for request in requests])  # noqa: B023
             pairs.append(Pair(ours, floor))
-            del requests[1:]
         member.close()
     setting = f"1 member, {scale.groups:,} groups of 3 owners, {len(keeping.kept):,} transactions"
     yield ratio(13, "importing InfluxDB's file ÷ the same transactions, raw", setting, pairs, unit="s", reach=1.3)

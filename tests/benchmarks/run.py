@@ -9,7 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.benchmarks import agents, applying, cold_start, commands, delivery, memory_gc, planning, snapshot, startup
+from tests.benchmarks import (
+    agents,
+    applying,
+    cold_start,
+    commands,
+    delivery,
+    importing,
+    influxdb,
+    memory_gc,
+    planning,
+    snapshot,
+    startup,
+)
 from tests.benchmarks.measure import FULL, QUICK, Result, Scale
 from tests.benchmarks.report import as_json, as_markdown
 
@@ -23,6 +35,8 @@ THEMES: dict[str, Callable[[Scale], Iterator[Result]]] = {
     "agents": agents.run,
     "planning": planning.run,
     "applying": applying.run,
+    "influxdb": influxdb.run,
+    "importing": importing.run,
 }
 
 
