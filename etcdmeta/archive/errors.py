@@ -17,15 +17,23 @@ class ArchiveDamaged(InvalidInput):
     """``offset``: the byte at which the block, or what is missing, begins."""
 
     def __init__(
-        self, message: str, *, offset: int, value: object = None, rule: str | None = None, remedy: str | None = None
+        self,
+        message: str,
+        *,
+        offset: int | None = None,
+        value: object = None,
+        rule: str | None = None,
+        remedy: str | None = None,
     ) -> None:
+        if offset is not None:  # else it is told anew, and says where it was
+            message += f" (byte {offset})"
         super().__init__(
-            f"{message} (byte {offset})",
+            message,
             value=offset if value is None else value,
             rule=rule or "a backup is read as it was written, or not at all",
             remedy=remedy or "take another copy of the file, or another backup",
         )
-        self.offset = offset
+        self.offset = offset or 0
 
 
 class ArchiveTooNew(ArchiveDamaged):

@@ -78,7 +78,7 @@ def test_groups_are_made_as_if_each_were_the_first(seed: int) -> None:
 def _written(groups: tuple[IncomingGroup, ...]) -> list[tuple[bytes, bytes]]:
     incoming = Incoming(databases=(IncomingDatabase("d", 0, (IncomingPolicy("p", 0, 1, 1, groups),)),))
     shipment = Shipment(incoming, RECORD)
-    written = [pair for page in shipment.hidden() for pair in page.records if pair[0].startswith(POLICY)]
+    written = [pair for page in shipment.groups_of_all() for pair in page.records if pair[0].startswith(POLICY)]
     for (_, value), group in zip(written, groups, strict=True):
         made = pb.ShardGroup.FromString(value)
         assert (made.id, made.start, made.end) == group[:3]
