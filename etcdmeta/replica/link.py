@@ -153,7 +153,9 @@ class Link:
         self.give_up_reads()
 
     def count(self, counter: str, text: str) -> None:
-        """Count something that went wrong, and say so."""
+        """Count something that went wrong, and say so; "": nothing did."""
+        if not counter:
+            return
         total = getattr(self.counters, counter) + 1
         setattr(self.counters, counter, total)
         self.out.append(actions.Warn(text, counter, total))

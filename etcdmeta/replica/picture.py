@@ -44,7 +44,7 @@ class Dropped(NamedTuple):
 
 
 class Doubtful(NamedTuple):
-    """Publish nothing of it, list anew. ``counter`` names one of the `Counters`."""
+    """Publish nothing of it, list anew. ``counter`` names one of the `Counters`; "": nothing is wrong."""
 
     counter: str
     why: str
@@ -102,7 +102,7 @@ class Picture:
         if old.cluster is None and old.generation_mark is None:
             comes = what_comes(revision.events, self._prefix_length)
             if comes is Comes.DELETES or (comes is Comes.ROOT and self.rootless):
-                return Doubtful("distrust", f"revision {revision.number}: what stood there without a guard changes")
+                return Doubtful("", f"revision {revision.number}: what stood there without a guard changes")
             if comes is Comes.RECORDS:
                 self.rootless = self.rootless or rootless_problem()
                 return Dropped(0)

@@ -181,6 +181,8 @@ def test_a_follower_shows_nothing_before_all_is_there(source: MetaStore, backup:
         assert whole.generation == done.generation
         watcher.wait_live()
         assert watcher.freshness().problem is None
+        odd = ("distrust", "foreign", "gaps", "alarms", "destroyed", "restores")
+        assert not any(watcher.counters()[name] for name in odd)
         shown = [snapshot for snapshot in seen if snapshot.tables.databases or snapshot.tables.nodes]
         assert shown
         assert {snapshot.generation for snapshot in shown} == {done.generation}
