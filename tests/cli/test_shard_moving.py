@@ -77,7 +77,7 @@ def test_a_dry_run_writes_nothing(place: Place) -> None:
 
 
 def test_waiting_for_a_copy(place: Place) -> None:
-    late = place.cli(*copying(place), "--wait", "--timeout", "200ms")
+    late = place.cli(*copying(place), "--wait", "--timeout", "2s")
     assert late.code == 124
     assert "copying" in late.err
     attempt = place.store.snapshot().shard(1).last_attempt
