@@ -463,7 +463,10 @@ def test_a_leader_that_sleeps_in_the_middle_of_a_step_changes_nothing_when_it_wa
             assert process.stdin is not None
             assert process.stdout is not None
             assert process.stdout.readline() == "in the middle\n"
+            os.kill(process.pid, signal.SIGSTOP)
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+            process.stdin.write("\n")
+            process.stdin.flush()
             lead = Lead(etcd_store, "retention")
             assert lead.try_acquire(SECONDS)  # its time to live is over
             generation = etcd_store.read_consistent().generation
