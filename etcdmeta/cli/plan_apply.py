@@ -171,6 +171,8 @@ def _show(session: Session, store: MetaStore, view: PlanView, instead: str = "",
         output.sentence(instead)
     output.lines(plan_lines(view, look(session), every=output.format == "wide", goes_on=goes_on))
     output.stream.flush()
+    for notice in view.notices:
+        session.note(notice)
 
 
 def _show_dry_run(

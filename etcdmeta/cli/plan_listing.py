@@ -45,6 +45,7 @@ def plans_listing(views: Sequence[PlanView], summary: Mapping[str, Any] | None =
             "leftOut": lambda view: ",".join(str(left.shard_id) for left in view.left_out or ()),
         },
         summary=summary or {},
+        warnings=[notice for view in views for notice in view.notices],
     )
 
 

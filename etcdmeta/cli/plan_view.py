@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from etcdmeta.cli.plan_moves import MoveRow, rows_of
+from etcdmeta.cli.text import counted
 from etcdmeta.cli.uncollected import uncollected
 from etcdmeta.commands.planning.balance import Balance, balance
 from etcdmeta.commands.planning.draft import LeftOut, PlanDraft
@@ -30,7 +31,7 @@ class NodeBalance(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class PlanView:
     """``plan.id`` 0: it is not stored. ``counts``: its moves by state; None: not counted. ``rows``: all of its moves;
-    None: not looked at. ``left_out`` None: not known any more.
+    None: not looked at. ``left_out`` None: not known any more. ``notices``: sentences about other plans.
     """
 
     snapshot: Snapshot
@@ -41,6 +42,7 @@ class PlanView:
     rows: Sequence[MoveRow] | None = None
     left_out: Sequence[LeftOut] | None = None
     zone_label: str = ZONE_LABEL
+    notices: Sequence[str] = ()
 
     def node_balances(self) -> list[NodeBalance]:
         """Of each node that owns any, or may take some."""
@@ -109,4 +111,27 @@ def draft_view(
         rows,
         draft.left_out,
         zone_label,
+        _notices(snapshot, draft),
     )
+
+
+def _notices(snapshot: Snapshot, draft: PlanDraft) -> list[str]:
+    """Which plans at work it reckons with, and which proposed ones it does not."""
+    notices = []
+    if draft.at_work:
+        named = " and ".join(_plan_words(snapshot, plan_id) for plan_id in draft.at_work)
+        if len(draft.at_work) == 1:
+            notices.append(f"{named} is at work: what it will have done counts as done")
+        else:
+            notices.append(f"{named} are at work: what they will have done counts as done")
+    notices += [
+        f"{_plan_words(snapshot, plan_id)} is proposed, too, and not reckoned with: where both are meant, apply one, "
+        f"and plan the other anew (etcdmeta plan apply {plan_id}, or plan abort {plan_id})"
+        for plan_id in draft.proposed
+    ]
+    return notices
+
+
+def _plan_words(snapshot: Snapshot, plan_id: int) -> str:
+    plan = snapshot.find_plan(plan_id)
+    return f"plan {plan_id}" if plan is None else f"plan {plan_id} ({plan.kind}, {counted(plan.moves, 'move')})"

@@ -72,6 +72,22 @@ def beside(place: Place, *arguments: str, **more: object) -> Iterator[list[Ran]]
         assert not thread.is_alive()
 
 
+def test_a_plan_beside_others_reckons_with_those_at_work_and_names_those_that_are_proposed(place: Place) -> None:
+    assert place("rebalance").lines[0] == "plan 1 (rebalance) is proposed: 6 moves, 6 waiting"
+    again = place("rebalance", "--dry-run")
+    assert again.lines[0] == "a plan (rebalance), not stored: 6 moves"
+    named = "plan 1 (rebalance, 6 moves) is proposed, too, and not reckoned with"
+    assert named in again.err
+    assert place("apply", "1", "--detach").code == 0
+    again = place("rebalance")
+    assert again.lines[0] == "nothing is to be moved"
+    at_work = "plan 1 (rebalance, 6 moves) is at work: what it will have done counts as done"
+    assert at_work in again.err
+    found = json.loads(place("rebalance", "-o", "json").out)
+    assert at_work in found["warnings"]
+    assert found["items"][0]["balance"]["mostBefore"] == found["items"][0]["balance"]["leastBefore"] == 3
+
+
 def test_a_plan_is_made_shown_and_carried_out(place: Place) -> None:
     made = place("rebalance", "--reason", "two more nodes", "--at-once", "3")
     assert made.code == 0

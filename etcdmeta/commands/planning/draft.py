@@ -20,7 +20,9 @@ class LeftOut(NamedTuple):
 class PlanDraft:
     """``subjects``: the nodes that are drained or replaced; ``replacement``: who takes over from a replaced one, 0
     none; ``remove_subjects``: at the end they are removed for good. ``before`` and ``after``: owners in live groups per
-    node, now and when all moves are done. ``left_out``: what it cannot help. ``undoes``: the plan that it undoes.
+    node, as they will be when the plans ``at_work`` are done, and when its own moves are done, too. ``left_out``: what
+    it cannot help. ``undoes``: the plan that it undoes. ``proposed``: other plans that wait to be applied, and that it
+    does not reckon with.
     """
 
     kind: PlanKind
@@ -32,3 +34,5 @@ class PlanDraft:
     after: Mapping[int, int] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     undoes: int = 0
+    at_work: tuple[int, ...] = ()
+    proposed: tuple[int, ...] = ()

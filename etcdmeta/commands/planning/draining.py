@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from etcdmeta.commands.planning.draft import PlanDraft
-from etcdmeta.commands.planning.layout import ZONE_LABEL, Layout, Placement, busy_shards
+from etcdmeta.commands.planning.layout import ZONE_LABEL, Layout, Placement
 from etcdmeta.errors import InvalidInput
 from etcdmeta.model.moveplans import PlanKind
 from etcdmeta.model.owners import OwnerStatus
@@ -22,7 +22,7 @@ def decommission(
     subjects = tuple(sorted({snapshot.node(node).id for node in node_ids}))
     layout = Layout(snapshot, zone_label, without=subjects)
     _empty(layout, subjects, 0)
-    return _draft(layout, PlanKind.DECOMMISSION, subjects, 0, remove)
+    return layout.draft(PlanKind.DECOMMISSION, subjects=subjects, remove_subjects=remove)
 
 
 def replace(snapshot: Snapshot, old: int, new: int, *, zone_label: str = ZONE_LABEL) -> PlanDraft:
@@ -41,14 +41,13 @@ def replace(snapshot: Snapshot, old: int, new: int, *, zone_label: str = ZONE_LA
             remedy="`etcdmeta node list` shows the nodes and their states",
         )
     _empty(layout, subjects, new)
-    return _draft(layout, PlanKind.REPLACE, subjects, new, True)
+    return layout.draft(PlanKind.REPLACE, subjects=subjects, replacement=new, remove_subjects=True)
 
 
 def _empty(layout: Layout, subjects: tuple[int, ...], replacement: int) -> None:
-    busy = busy_shards(layout.snapshot)
     for placement in layout.placements.values():
         concerned = [node for node in subjects if node in placement.owners]
-        if concerned and layout.workable(placement, busy):
+        if concerned and layout.workable(placement):
             for node in concerned:
                 _take_off(layout, placement, node, subjects, replacement)
 
@@ -77,9 +76,3 @@ def _successor(layout: Layout, placement: Placement, node: int, replacement: int
     if replacement and replacement not in placement.nodes and replacement not in placement.owners:
         return replacement
     return layout.choose_target(placement, node)
-
-
-def _draft(layout: Layout, kind: PlanKind, subjects: tuple[int, ...], replacement: int, remove: bool) -> PlanDraft:
-    return PlanDraft(
-        kind, tuple(layout.moves), subjects, replacement, remove, layout.before, layout.counts(), layout.reasons()
-    )

@@ -1,19 +1,19 @@
 """Who owns what, in a form that planners may change: live groups only, read once, without making models.
 
-An owner that copies counts as there; one that leaves as gone, since its successor counts. Each node without the zone
-label is in a zone of its own: nothing says that it shares a fate with any other. A node of unknown liveness counts as
-up.
+An owner that copies counts as there; one that leaves as gone, since its successor counts. What plans at work will have
+done counts as done (`etcdmeta.commands.planning.underway`). Each node without the zone label is in a zone of its own:
+nothing says that it shares a fate with any other. A node of unknown liveness counts as up.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable
 
-from etcdmeta.commands.planning.draft import LeftOut
-from etcdmeta.model.moveplans import Move
-from etcdmeta.model.moves import SETTLED, move_state
+from etcdmeta.commands.planning.draft import LeftOut, PlanDraft
+from etcdmeta.commands.planning.underway import UnderWay
+from etcdmeta.model.moveplans import Move, PlanKind
 from etcdmeta.model.owners import SERVING, OwnerStatus, Status
 from etcdmeta.model.snapshot import Snapshot
 
@@ -23,7 +23,9 @@ Zone = str | int
 
 
 class Placement:
-    """One shard. ``owners`` as it was read, ``nodes`` as it will be: who owns it when all moves so far are done."""
+    """One shard. ``owners`` as it was read, ``nodes`` as it will be: who owns it when all moves so far are done, those
+    of plans at work first.
+    """
 
     __slots__ = ("group", "nodes", "owners", "policy", "shard_id")
 
@@ -36,7 +38,7 @@ class Placement:
 
     @property
     def home(self) -> frozenset[int]:
-        """Who owned it before all moves."""
+        """Who owned it before all moves; of a shard that no plan at work moves."""
         return frozenset(node for node, status in self.owners.items() if status != OwnerStatus.LEAVING)
 
     @property
@@ -46,8 +48,8 @@ class Placement:
 
 
 class Layout:
-    """See the module. ``load``: owners per node; ``takers``: the nodes that moves may go to, ascending; ``without``
-    takes some out of them.
+    """See the module. ``load``: owners per node; ``before``: the same before any move of the plan that is made;
+    ``takers``: the nodes that moves may go to, ascending; ``without`` takes some out of them.
     """
 
     def __init__(self, snapshot: Snapshot, zone_label: str = ZONE_LABEL, *, without: Collection[int] = ()) -> None:
@@ -62,6 +64,7 @@ class Layout:
         self.left_out: dict[int, str] = {}
         self._in_group: Counter[tuple[int, int]] = Counter()  # of groups of several shards
         self._replicas: dict[tuple[int, int], int] = {}
+        self.under_way = UnderWay(snapshot)
         self._read()
         self._taker_zones = {self.zones[node] for node in self.takers}
         self.ranked = sorted((self.load[node], node) for node in self.takers)
@@ -69,6 +72,7 @@ class Layout:
 
     def _read(self) -> None:
         tables, placements_of, load = self.snapshot.tables, self.snapshot.decoder.group_placements, self.load
+        changes = self.under_way.changes
         policies: dict[tuple[int, int], bool] = {}
         for group, row in sorted(tables.groups.items()):
             policy = row[3], row[4]
@@ -79,6 +83,9 @@ class Layout:
             found = placements_of(row[0])
             for shard_id, owners in found:
                 placement = self.placements[shard_id] = Placement(shard_id, group, policy, owners)
+                for gone, come in changes.get(shard_id, ()) if changes else ():
+                    placement.nodes.discard(gone)
+                    placement.nodes |= {come} - {0}
                 for node in placement.nodes:
                     load[node] += 1
                     if len(found) > 1:
@@ -103,10 +110,10 @@ class Layout:
     def leave_out(self, placement: Placement, why: str) -> None:
         self.left_out.setdefault(placement.shard_id, why)
 
-    def workable(self, placement: Placement, busy: dict[int, str]) -> bool:
+    def workable(self, placement: Placement) -> bool:
         """Whether moves of this shard may be planned; names it among those left out where not."""
-        if placement.shard_id in busy:
-            self.leave_out(placement, busy[placement.shard_id])
+        if placement.shard_id in self.under_way.busy:
+            self.leave_out(placement, self.under_way.busy[placement.shard_id])
         elif placement.strange:
             self.leave_out(placement, f"an owner is {str(placement.strange[0])!r}, a status of a later version")
         else:
@@ -182,13 +189,26 @@ class Layout:
     def reasons(self) -> tuple[LeftOut, ...]:
         return tuple(LeftOut(shard_id, why) for shard_id, why in sorted(self.left_out.items()))
 
-
-def busy_shards(snapshot: Snapshot) -> dict[int, str]:
-    """The shards that an active plan has unsettled moves for, and which plan that is."""
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for plan in snapshot.plans():
-        if plan.is_active:
-            for move in snapshot.plan_moves(plan.id):
-                if move_state(snapshot, move) not in SETTLED and plan.id not in found[move.shard_id]:
-                    found[move.shard_id].append(plan.id)
-    return {shard: f"plan {plans[0]}, which is active, moves it" for shard, plans in found.items() if plans}
+    def draft(
+        self,
+        kind: PlanKind,
+        *,
+        subjects: tuple[int, ...] = (),
+        replacement: int = 0,
+        remove_subjects: bool = False,
+        undoes: int = 0,
+    ) -> PlanDraft:
+        """All that was planned so far, as it is handed over."""
+        return PlanDraft(
+            kind,
+            tuple(self.moves),
+            subjects,
+            replacement,
+            remove_subjects,
+            self.before,
+            self.counts(),
+            self.reasons(),
+            undoes,
+            self.under_way.at_work,
+            self.under_way.proposed,
+        )

@@ -22,21 +22,21 @@ from __future__ import annotations
 
 from etcdmeta.commands.planning.draft import PlanDraft
 from etcdmeta.commands.planning.exchange import Exchange
-from etcdmeta.commands.planning.layout import ZONE_LABEL, Layout, Placement, busy_shards
+from etcdmeta.commands.planning.layout import ZONE_LABEL, Layout, Placement
 from etcdmeta.commands.planning.levelling import Leveller
 from etcdmeta.commands.planning.saving import save_moves
 from etcdmeta.model.moveplans import PlanKind
 from etcdmeta.model.snapshot import Snapshot
 
 
-def rebalance(snapshot: Snapshot, *, zone_label: str = ZONE_LABEL, busy: dict[int, str] | None = None) -> PlanDraft:
+def rebalance(snapshot: Snapshot, *, zone_label: str = ZONE_LABEL) -> PlanDraft:
     """Levels the owners of the nodes that take shards and are not known to be down; what other nodes own stays.
 
-    ``busy``: shards that are left alone, and why; those of active plans, if not given. Owners that copy, leave or have
-    failed stay where they are.
+    What plans at work move is left to them, and counts as done. Owners that copy, leave or have failed stay where they
+    are.
     """
     layout = Layout(snapshot, zone_label)
-    able = _able(layout, busy_shards(snapshot) if busy is None else busy)
+    able = _able(layout)
     before = sorted((layout.load[node] for node in layout.takers), reverse=True)
     exchange = Exchange(layout, able)
     _spread(exchange, able)
@@ -46,20 +46,14 @@ def rebalance(snapshot: Snapshot, *, zone_label: str = ZONE_LABEL, busy: dict[in
     save_moves(exchange, able, least)
     for placement in able:
         _note_moves(layout, placement)
-    return PlanDraft(
-        PlanKind.REBALANCE,
-        tuple(layout.moves),
-        before=layout.before,
-        after=layout.counts(),
-        left_out=layout.reasons(),
-    )
+    return layout.draft(PlanKind.REBALANCE)
 
 
-def _able(layout: Layout, busy: dict[int, str]) -> list[Placement]:
+def _able(layout: Layout) -> list[Placement]:
     """The shards that moves may be planned for."""
     able = []
     for placement in layout.placements.values():
-        if not layout.workable(placement, busy):
+        if not layout.workable(placement):
             continue
         if layout.has_source(placement):
             able.append(placement)

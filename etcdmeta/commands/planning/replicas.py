@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from etcdmeta.commands.planning.draft import PlanDraft
-from etcdmeta.commands.planning.layout import ZONE_LABEL, Layout, Placement, busy_shards
+from etcdmeta.commands.planning.layout import ZONE_LABEL, Layout, Placement
 from etcdmeta.model.moveplans import PlanKind
 from etcdmeta.model.owners import SERVING, OwnerStatus
 from etcdmeta.model.snapshot import Snapshot
@@ -22,21 +22,20 @@ def replication(
     on its owners may be all that there is of it. Raises `DatabaseNotFound`, `PolicyNotFound`.
     """
     layout = Layout(snapshot, zone_label)
-    busy = busy_shards(snapshot)
     only_database = None if database is None else snapshot.database(database).id
     only_policy = None if database is None or policy is None else snapshot.policy(database, policy).id
     for placement in layout.placements.values():
         if only_database not in {None, placement.policy[0]} or only_policy not in {None, placement.policy[1]}:
             continue
         wanted = layout.wanted(placement)
-        if len(placement.nodes) == wanted or not layout.workable(placement, busy):
+        if len(placement.nodes) == wanted or not layout.workable(placement):
             continue
         if not layout.has_source(placement):
             layout.leave_out(placement, _NOTHING_SERVES)
             continue
         _fewer(layout, placement, wanted)
         _more(layout, placement, wanted)
-    return _draft(layout, PlanKind.REPLICATION)
+    return layout.draft(PlanKind.REPLICATION)
 
 
 def repair(
@@ -51,7 +50,6 @@ def repair(
     ``shards``: these only.
     """
     layout = Layout(snapshot, zone_label)
-    busy = busy_shards(snapshot)
     for placement in layout.placements.values():
         if shards is not None and placement.shard_id not in shards:
             continue
@@ -61,7 +59,7 @@ def repair(
             if node in placement.nodes and (status == OwnerStatus.FAILED or node not in layout.up)
         ]
         wanted, served = layout.wanted(placement), layout.has_source(placement)
-        if (served and not lost and len(placement.nodes) >= wanted) or not layout.workable(placement, busy):
+        if (served and not lost and len(placement.nodes) >= wanted) or not layout.workable(placement):
             continue
         if not served:
             layout.leave_out(placement, _NOTHING_SERVES)
@@ -70,7 +68,7 @@ def repair(
         for node in lost:
             mended |= _restore(layout, placement, node, wanted, mended)
         _more(layout, placement, wanted)
-    return _draft(layout, PlanKind.REPAIR)
+    return layout.draft(PlanKind.REPAIR)
 
 
 def _restore(layout: Layout, placement: Placement, node: int, wanted: int, mended: Collection[int]) -> set[int]:
@@ -113,7 +111,3 @@ def _fewer(layout: Layout, placement: Placement, wanted: int) -> None:
             layout.leave_out(placement, f"only {serving} of its owners are active, and {wanted} are wanted")
             return
         layout.move(placement, gone, 0)
-
-
-def _draft(layout: Layout, kind: PlanKind) -> PlanDraft:
-    return PlanDraft(kind, tuple(layout.moves), before=layout.before, after=layout.counts(), left_out=layout.reasons())

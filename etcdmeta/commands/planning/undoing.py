@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etcdmeta.commands.planning.draft import PlanDraft
-from etcdmeta.commands.planning.layout import Layout, busy_shards
+from etcdmeta.commands.planning.layout import Layout
 from etcdmeta.model.moveplans import PlanKind
 from etcdmeta.model.moves import MoveState, move_state
 from etcdmeta.model.owners import OwnerStatus
@@ -15,12 +15,11 @@ def undo(snapshot: Snapshot, plan_id: int) -> PlanDraft:
     shards, or others have moved it since. Raises `PlanNotFound`.
     """
     layout = Layout(snapshot)
-    busy = busy_shards(snapshot)
     for move in reversed(snapshot.plan_moves(plan_id)):
         placement = layout.placements.get(move.shard_id)
         if placement is None or move_state(snapshot, move) is not MoveState.DONE:
             continue
-        if not layout.workable(placement, busy):
+        if not layout.workable(placement):
             continue
         back, gone = move.from_node, move.to_node
         if gone and placement.owners.get(gone) != OwnerStatus.ACTIVE:
@@ -35,11 +34,4 @@ def undo(snapshot: Snapshot, plan_id: int) -> PlanDraft:
             layout.leave_out(placement, "nobody serves it on a node that is up, so there is nothing to copy from")
         else:
             layout.move(placement, gone, back)
-    return PlanDraft(
-        PlanKind.UNDO,
-        tuple(layout.moves),
-        before=layout.before,
-        after=layout.counts(),
-        left_out=layout.reasons(),
-        undoes=plan_id,
-    )
+    return layout.draft(PlanKind.UNDO, undoes=plan_id)
