@@ -157,7 +157,8 @@ class RemoveOwner(Command):
         wanted = edit.policy.replicas
         if active < wanted and not self.force:
             raise ServiceWouldEnd(
-                f"shard {edit.shard.id} would have {active} active owners, and its policy wants {wanted}",
+                f"shard {edit.shard.id} would have {active} active owner{'' if active == 1 else 's'}, "
+                f"and its policy wants {wanted}",
                 value=active,
                 rule=rule,
                 remedy="copy the shard to another node first, or force it with a reason",

@@ -225,7 +225,7 @@ def _why_it_stays(snapshot: Snapshot, group: ShardGroup, shard: Shard, leaver: S
         if len(active) < wanted:
             return f"{_nodes(failed)} failed at shard {shard.id}: {len(active)} would be active, {wanted} are wanted"
     elif len(active) < wanted:
-        return f"shard {shard.id} would have {len(active)} active owners, and its policy wants {wanted}"
+        return f"shard {shard.id} would have {_active_owners(len(active))}, and its policy wants {wanted}"
     if lives and all(snapshot.is_live(node_id) is False for node_id in active):
         return f"no other owner of shard {shard.id} is on a node that is up"
     return ""
@@ -251,6 +251,10 @@ def _find(snapshot: Snapshot, shard_id: int) -> tuple[ShardGroup, Shard] | None:
     group = None if group_id is None else snapshot.find_group(group_id)
     shard = None if group is None or group.is_deleted else group.shard(shard_id)
     return None if group is None or shard is None else (group, shard)
+
+
+def _active_owners(count: int) -> str:
+    return f"{count} active owner{'' if count == 1 else 's'}"
 
 
 def _nodes(ids: Sequence[int]) -> str:

@@ -65,7 +65,7 @@ def test_why() -> None:
         "blocked": "node 3 is down",
         "drifted": "node 4 does not own it; node 1 owns it no more",
         "gone": "shard 9 is deleted",
-        "taken": "shard 11 would have 1 active owners, and its policy wants 2",
+        "taken": "shard 11 would have 1 active owner, and its policy wants 2",
     }
     assert rows["failed"].attempt == 2
     assert rows["copying"].progress is not None
