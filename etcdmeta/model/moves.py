@@ -125,7 +125,8 @@ def is_settled(snapshot: Snapshot, plan: MovePlan, move: Move) -> bool:
 
 def choose_source(snapshot: Snapshot, move: Move, load: CopyLoad) -> int | None:
     """The node to copy from: not the one that an attempt has just failed with, where there is another; the one that the
-    plan names; one that gives few copies now. None: nobody serves the shard on a node that is up.
+    plan names; one that is not leaving, since it has to stay for as long as the copy takes; one that gives few copies
+    now. None: nobody serves the shard on a node that is up.
     """
     place = _find(snapshot, move.shard_id)
     if place is None:
@@ -133,10 +134,13 @@ def choose_source(snapshot: Snapshot, move: Move, load: CopyLoad) -> int | None:
     comer = place[1].owner(move.to_node)
     failed_with = comer.source if comer is not None and comer.status == OwnerStatus.FAILED else None
     able = _sources(snapshot, place[1], move.to_node)
-    ranked = sorted(
-        able, key=lambda o: (o.node_id == failed_with, o.node_id != move.source, load.per_source[o.node_id], o.node_id)
-    )
-    return ranked[0].node_id if ranked else None
+
+    def rank(owner: ShardOwner) -> tuple[bool, bool, bool, int, int]:
+        node_id = owner.node_id
+        leaving = owner.status == OwnerStatus.LEAVING
+        return node_id == failed_with, node_id != move.source, leaving, load.per_source[node_id], node_id
+
+    return min(able, key=rank).node_id if able else None
 
 
 def sources(snapshot: Snapshot, move: Move) -> frozenset[int]:
@@ -208,7 +212,8 @@ def _why_no_copy(snapshot: Snapshot, shard: Shard, move: Move) -> str:
 def _why_it_stays(snapshot: Snapshot, group: ShardGroup, shard: Shard, leaver: ShardOwner, move: Move) -> str:
     """Why a serving owner cannot go yet. Where another takes over, as many have to be left as the policy wants, or as
     there would be if nobody had failed meanwhile: a shard that lacks owners can be moved, too. Where nobody takes over,
-    as many as the policy wants.
+    as many as the policy wants. Whom others copy from stays until they are done, else their copies were in vain; a copy
+    that has failed, or whose node is down, holds nobody, and none waits for anybody to go.
     """
     others = [owner for owner in shard.owners if owner.node_id != leaver.node_id]
     active = [owner.node_id for owner in others if owner.status == OwnerStatus.ACTIVE]
@@ -226,6 +231,17 @@ def _why_it_stays(snapshot: Snapshot, group: ShardGroup, shard: Shard, leaver: S
             return f"{_nodes(failed)} failed at shard {shard.id}: {len(active)} would be active, {wanted} are wanted"
     elif len(active) < wanted:
         return f"shard {shard.id} would have {_active_owners(len(active))}, and its policy wants {wanted}"
+    takers = [
+        owner.node_id
+        for owner in others
+        if owner.status == OwnerStatus.COPYING
+        and owner.source == leaver.node_id
+        and snapshot.is_live(owner.node_id) is not False
+    ]
+    if lives and takers:
+        return (
+            f"{_nodes(takers)} {'copies' if len(takers) == 1 else 'copy'} shard {shard.id} from node {leaver.node_id}"
+        )
     if lives and all(snapshot.is_live(node_id) is False for node_id in active):
         return f"no other owner of shard {shard.id} is on a node that is up"
     return ""

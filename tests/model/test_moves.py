@@ -16,7 +16,7 @@ from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
 from tests.model.pictures import Book
 
-OLD, NEW, OTHER = 1, 2, 3
+OLD, NEW, OTHER, TARGET = 1, 2, 3, 4
 RUNNING = MovePlan(id=1, kind=PlanKind.REBALANCE, state=PlanState.RUNNING)
 ABORTING = RUNNING.model_copy(update={"state": PlanState.ABORTING})
 MOVED, ADDED, TAKEN = Move(1, OLD, NEW), Move(1, 0, NEW), Move(1, OLD, 0)
@@ -29,18 +29,19 @@ def picture(
     down: tuple[int, ...] = (),
     deleted: bool = False,
     wanted: int = 2,
+    source: int = OTHER,
 ) -> Snapshot:
-    """One shard, 1, of those owners; node 2 in the state ``target``."""
+    """One shard, 1, of those owners, copied from ``source``; node 2 in the state ``target``."""
     book = Book()
     book.put(keys.database_info(1), Database(id=1, name="d"))
     policy = RetentionPolicy(
         id=1, database_id=1, name="p", replicas=wanted, duration=Duration(0), group_duration=Duration(HOUR)
     )
     book.put(keys.policy_info(1, 1), policy)
-    for node in (OLD, NEW, OTHER):
+    for node in (OLD, NEW, OTHER, TARGET):
         state = NodeState(target) if node == NEW else NodeState.JOINED
         book.put(keys.node(node), Node(id=node, host=f"h{node}:1", state=state, reports_liveness=node in down))
-    made = tuple(ShardOwner(node_id=n, status=status, source=OTHER) for n, status in owners.items())
+    made = tuple(ShardOwner(node_id=n, status=status, source=source) for n, status in owners.items())
     shards = (Shard(id=1, owners=made),)
     group = ShardGroup(
         id=1, database_id=1, policy_id=1, start=0, end=HOUR, shards=shards, deleted_at=5 if deleted else None
@@ -113,6 +114,33 @@ def test_nodes_that_are_down() -> None:
     assert "up" in blocked(taken, RUNNING, TAKEN)
 
 
+FROM_OLD = {OLD: "active", NEW: "active", OTHER: "active", TARGET: "copying"}
+
+
+@pytest.mark.parametrize("move", [MOVED, TAKEN])
+@pytest.mark.parametrize("status", ["active", "leaving"])
+def test_whom_another_copies_from_stays_until_that_is_done(move: Move, status: str) -> None:
+    owners = {**FROM_OLD, OLD: status}
+    held = picture(owners, source=OLD)
+    assert outlook(held, RUNNING, move).step is None
+    assert blocked(held, RUNNING, move) == f"node {TARGET} copies shard 1 from node {OLD}"
+    # An abort waits for nobody: who would have to wait serves on.
+    stays = Step.STAY if status == "leaving" else None
+    assert outlook(held, ABORTING, move).step is stays
+    # It holds nobody when it is done, has failed, is cancelled, or comes from elsewhere; nor where either node is down.
+    free = [picture({**owners, TARGET: "active"}, source=OLD), picture({**owners, TARGET: "failed"}, source=OLD)]
+    free += [picture({n: s for n, s in owners.items() if n != TARGET}), picture(owners, source=OTHER)]
+    free += [picture(owners, source=OLD, down=(TARGET,)), picture(owners, source=OLD, down=(OLD,))]
+    for snapshot in free:
+        assert outlook(snapshot, RUNNING, move).step is (Step.REMOVE if status == "leaving" else Step.LEAVE)
+
+
+def test_who_is_leaving_is_not_copied_from_where_another_serves() -> None:
+    snapshot = picture({OLD: "leaving", OTHER: "active"})
+    assert choose_source(snapshot, ADDED, CopyLoad()) == OTHER
+    assert choose_source(snapshot, ADDED._replace(source=OLD), CopyLoad()) == OLD
+
+
 def test_the_source() -> None:
     load = CopyLoad()
     both = picture({OLD: "active", OTHER: "active"})
@@ -139,11 +167,19 @@ STATUSES = st.sampled_from(["active", "copying", "leaving", "failed", "odd"])
     deleted=st.booleans(),
     wanted=st.integers(1, 4),
     down=st.lists(st.integers(1, 3)).map(tuple),
+    source=st.integers(1, 4),
 )
 def test_it_is_total(
-    owners: dict[int, str], move: Move, state: PlanState, target: str, deleted: bool, wanted: int, down: tuple[int, ...]
+    owners: dict[int, str],
+    move: Move,
+    state: PlanState,
+    target: str,
+    deleted: bool,
+    wanted: int,
+    down: tuple[int, ...],
+    source: int,
 ) -> None:
-    snapshot = picture(owners, target=target, down=down, deleted=deleted, wanted=wanted)
+    snapshot = picture(owners, target=target, down=down, deleted=deleted, wanted=wanted, source=source)
     plan = RUNNING.model_copy(update={"state": state})
     found = outlook(snapshot, plan, move)
     assert found.state is move_state(snapshot, move)

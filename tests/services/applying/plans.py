@@ -109,6 +109,15 @@ class History:
             for shard_id in shard_ids:
                 assert serving(picture, shard_id) >= least[shard_id], f"shard {shard_id} at {picture.generation}"
 
+    def check_sources(self) -> None:
+        """Whoever copies does so from an owner that serves."""
+        for picture in self.pictures:
+            for shard in (shard for group in picture.groups() for shard in group.shards):
+                for owner in shard.owners:
+                    if owner.status == OwnerStatus.COPYING:
+                        source = shard.owner(owner.source or 0)
+                        assert source is not None and source.serves, f"shard {shard.id} at {picture.generation}"  # noqa: PT018
+
     def check_limits(self, plan: MovePlan) -> int:
         """How many copies ran at most at one time."""
         most = 0

@@ -284,6 +284,49 @@ def test_a_copy_that_fails_is_begun_again_a_few_times(local: World) -> None:
     assert carried_out(store, plan.id).state == PlanState.DONE
 
 
+@pytest.mark.parametrize("how", ["done", "failed", "cancelled", "aborted"])
+def test_whom_another_copies_from_goes_when_that_is_over(local: World, how: str) -> None:
+    """Two moves of one shard, each copied from the node that the other one empties; the first is through first."""
+    store, opened = local.open(), threading.Event()
+    shard = with_shards(store, 1)[0]
+    new, other = add_nodes(store, 2)
+    plan = started(store, draft(Move(shard, 1, new, 2), Move(shard, 2, other, 1)))
+    history = History(store)
+
+    def may_finish(shard_id: int, node_id: int) -> bool:
+        return opened.is_set() or (node_id == new and owners(store.latest(), shard).get(other) == "copying")
+
+    applier = Applier(store, retries=Retries(pause=0.01 if how == "done" else 1000))
+    with copying(store, may_finish), applying(applier, plan.id):
+        store.wait_for(
+            lambda s: owners(s, shard) == {1: "active", 2: "active", new: "active", other: "copying"}, SECONDS
+        )
+        with pytest.raises(MoveBlocked, match=f"node {other} copies shard {shard} from node 1"):
+            store.execute(AdvanceMove(plan_id=plan.id, number=0))
+        if how == "done":
+            opened.set()
+            store.create_database("wakes the copier")
+        elif how == "failed":
+            store.fail_owner(shard, other, "disk")
+        elif how == "cancelled":
+            store.drain_node(other)  # so that it is not begun again
+            store.cancel_copy(shard, other)
+        else:
+            store.abort_plan(plan.id)
+        left = {
+            "done": {new: "active", other: "active"},
+            "failed": {2: "active", new: "active", other: "failed"},
+            "cancelled": {2: "active", new: "active"},
+            "aborted": {2: "active", new: "active"},
+        }
+        store.wait_for(lambda s: owners(s, shard) == left[how], SECONDS)
+        if how in {"done", "aborted"}:
+            store.wait_for(lambda s: s.plan(plan.id).has_ended, SECONDS)
+    history.close()
+    history.check_service([shard])
+    history.check_sources()
+
+
 def test_a_move_that_is_blocked_goes_on_when_it_can(local: World) -> None:
     store = local.open()
     shard = with_shards(store, 1)[0]
