@@ -2,10 +2,13 @@
 
 Nothing of it is remembered here: what is to be copied, from whom, at which attempt, is what the owners say, so that a
 process that crashed begins its copies again when it is back, and one that was cancelled learns so by the watch. A copy
-that ends says so with the attempt that it was given; where that is not the owner's any more nothing changes. A source
-that is down is given up for another owner that serves and is live, by a new attempt. A node that is to be emptied
-takes its copies back: it would only have to hand them on. One shard is in one pair of hands at a time: an attempt that
-is slow to end, or files that are being dropped, are waited for before the next attempt begins.
+that ends says so with the attempt that it was given; where that is not the owner's any more nothing changes. A node
+that is to be emptied takes its copies back: it would only have to hand them on. One shard is in one pair of hands at a
+time: an attempt that is slow to end, or files that are being dropped, are waited for before the next attempt begins.
+
+A source that is down is given up where another owner serves and is live. The next attempt of a copy that a plan at work
+makes is begun by who carries that plan out, since only one at a time can hold the plan's limits: another copy may have
+taken the place. Any other goes over to its new source in one transaction, so that it is never seen as not running.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from etcdmeta.commands.copying import BeginCopy, CancelCopy, FinishCopy
@@ -26,7 +29,7 @@ from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.services.copying.dropping import Unowned
 from etcdmeta.services.copying.reporting import Reporter
 from etcdmeta.services.copying.transfer import CopyJob, CopySource, ShardTransfer
-from etcdmeta.services.copying.wanted import Copies, Wanted, is_going, other_source
+from etcdmeta.services.copying.wanted import Copies, Wanted, is_going, is_planned, other_source
 from etcdmeta.store import Fence, MetaStore, SystemClock
 from etcdmeta.store.clock import Clock
 from etcdmeta.store.listeners import Publication
@@ -217,13 +220,16 @@ class Copying:
             await self._commit(command)
 
     async def _take_other_source(self, wanted: Wanted, other: int) -> None:
-        """A new attempt; where somebody else has begun one meanwhile, theirs."""
+        """A new attempt, or the word that one is to be begun; where somebody else has done so meanwhile, theirs."""
         shard_id, attempt = wanted.shard.id, wanted.attempt
-        log.info("shard %d is copied from node %d, since node %d is gone", shard_id, other, wanted.source)
-        reason = f"its source, node {wanted.source}, is gone; node {other} is next"
-        fail = FailOwner(shard_id=shard_id, node_id=self._node_id, reason=reason, attempt=attempt)
-        if await self._commit(fail):
-            await self._commit(BeginCopy(shard_id=shard_id, source=other, target=self._node_id))
+        gone = f"its source, node {wanted.source}, is gone"
+        fail = FailOwner(shard_id=shard_id, node_id=self._node_id, reason=gone, attempt=attempt)
+        if is_planned(self._store.latest(), wanted, self._node_id):
+            log.info("shard %d: %s; the plan that it is copied by goes on with it", shard_id, gone)
+            await self._commit(fail)
+        else:
+            log.info("shard %d: %s; it is copied from node %d", shard_id, gone, other)
+            await self._commit(fail, BeginCopy(shard_id=shard_id, source=other, target=self._node_id))
 
     def _job(self, snapshot: Snapshot, wanted: Wanted, reporter: Reporter) -> CopyJob:
         node, liveness = snapshot.find_node(wanted.source), snapshot.liveness(wanted.source)
@@ -232,26 +238,28 @@ class Copying:
         )
         return CopyJob(wanted.shard, wanted.group, source, wanted.attempt, reporter.report)
 
-    async def _commit(self, command: Command) -> bool:
-        """Until it is done, or refused for good, which is no error: the metadata wants something else by now. Whether
-        it was done."""
+    async def _commit(self, *commands: Command) -> None:
+        """All at once, until it is done, or refused for good, which is no error: the metadata wants something else by
+        now.
+        """
+        names = ", ".join(command.NAME for command in commands)
         rest = _FIRST_REST
         while True:
             try:
-                await asyncio.to_thread(self._execute, command)
-                return True
+                await asyncio.to_thread(self._execute, commands)
+                return
             except (Refused, NotFound) as late:
-                log.info("%s changes nothing any more: %s", command.NAME, late.message)
-                return False
+                log.info("%s: changes nothing any more: %s", names, late.message)
+                return
             except StoreClosed:
                 raise
             except EtcdMetaError as error:
-                log.warning("%s has to wait: %s", command.NAME, error.message)
+                log.warning("%s: has to wait: %s", names, error.message)
             await asyncio.sleep(rest)
             rest = min(_LONGEST_REST, 2 * rest)
 
-    def _execute(self, command: Command) -> None:
-        self._store.execute(command, fence=self._fence_now())
+    def _execute(self, commands: Sequence[Command]) -> None:
+        self._store.execute_all(commands, fence=self._fence_now())
 
     def _fence_now(self) -> Fence | None:
         """Raises `Fenced` where there should be one, and is none at the moment."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from etcdmeta.errors import RecordUnreadable
 from etcdmeta.model.entities import Shard, ShardGroup
 from etcdmeta.model.owners import SERVING, NodeState, OwnerStatus
 from etcdmeta.model.snapshot import Snapshot
@@ -103,6 +104,19 @@ def other_source(snapshot: Snapshot, wanted: Wanted, node_id: int) -> int:
         return 0
     others = (o for o in wanted.shard.owners if o.node_id not in {wanted.source, node_id} and o.status in SERVING)
     return min((o.node_id for o in others if snapshot.is_live(o.node_id) is not False), default=0)
+
+
+def is_planned(snapshot: Snapshot, wanted: Wanted, node_id: int) -> bool:
+    """Whether a plan at work brings the shard here, so that whoever carries it out begins its copies."""
+    try:
+        return any(
+            move.shard_id == wanted.shard.id and move.to_node == node_id
+            for plan in snapshot.plans()
+            if plan.is_active
+            for move in snapshot.plan_moves(plan.id)
+        )
+    except RecordUnreadable:
+        return False  # nobody can carry that plan out
 
 
 def unowned(snapshot: Snapshot, node_id: int, shard_ids: Iterable[int]) -> set[int] | None:

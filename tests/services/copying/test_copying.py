@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,85 +15,19 @@ import pytest
 
 from etcdmeta.embedded import Cluster
 from etcdmeta.errors import CopyCancelled, TooStale
-from etcdmeta.model.entities import Liveness, ShardOwner
+from etcdmeta.model.entities import Liveness
 from etcdmeta.model.owners import OwnerStatus
-from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
 from etcdmeta.records.encoding import encode
 from etcdmeta.records.transaction import Delete, Put
-from etcdmeta.services.copying import Copying, CopyJob, ShardTransfer
+from etcdmeta.services.copying import CopyJob
 from etcdmeta.services.copying.dropping import Unowned
 from etcdmeta.services.copying.reporting import Reporter
 from etcdmeta.services.copying.wanted import copy_of
 from etcdmeta.store import Fence, MetaStore, SystemClock
-from etcdmeta.testing.transfers import CHUNK, DirectoryTransfer, checksum
-from tests.store.worlds import HOUR, World, soon, wait_until
-
-SECONDS = 30.0
-
-
-class Place:
-    """Nodes 1 … with folders of files; node 1 has all shards."""
-
-    def __init__(self, store: MetaStore, folder: Path, *, nodes: int = 3, shards: int = 1, replicas: int = 1) -> None:
-        self.store, self.folder = store, folder
-        for number in range(replicas):
-            store.add_node(f"n{number}:1")
-        store.create_database("d", replicas=replicas, group_duration="1h")
-        self.shards = [store.create_shard_group("d", "autogen", hour * HOUR).shards[0].id for hour in range(shards)]
-        for number in range(replicas, nodes):
-            store.add_node(f"n{number}:1")
-        for node_id in range(1, replicas + 1):
-            for shard_id in self.shards:
-                fill(self.root_of(node_id) / str(shard_id))
-
-    def root_of(self, node_id: int) -> Path:
-        return self.folder / f"node-{node_id}"
-
-    def owner(self, snapshot: Snapshot, node_id: int, shard_id: int = 1) -> ShardOwner | None:
-        return snapshot.shard(shard_id).owner(node_id)
-
-    def wait_status(self, node_id: int, status: OwnerStatus | None, shard_id: int = 1) -> ShardOwner | None:
-        def reached(snapshot: Snapshot) -> tuple[ShardOwner | None] | None:
-            owner = self.owner(snapshot, node_id, shard_id)
-            return (owner,) if (None if owner is None else owner.status) == status else None
-
-        return self.store.wait_for(reached, SECONDS)[0]  # type: ignore[index]
-
-    def same(self, node_id: int, shard_id: int = 1) -> bool:
-        return checksum(self.root_of(node_id) / str(shard_id)) == checksum(self.root_of(1) / str(shard_id))
-
-
-def fill(folder: Path) -> None:
-    (folder / "index").mkdir(parents=True)
-    for name, size in (("data", 3 * CHUNK + 17), ("index/empty", 0), ("index/one", 1)):
-        (folder / name).write_bytes(bytes(n % 251 for n in range(size)))
-
-
-class Gate:
-    """Holds copies in the middle until it is opened; ``reached`` when one is there."""
-
-    def __init__(self) -> None:
-        self.reached, self.open = threading.Event(), threading.Event()
-        self.jobs: list[CopyJob] = []
-
-    async def __call__(self, job: CopyJob, done: int) -> None:
-        if job not in self.jobs:
-            self.jobs.append(job)
-        self.reached.set()
-        await asyncio.to_thread(self.open.wait, SECONDS)
-
-
-@contextmanager
-def node(place: Place, node_id: int, transfer: ShardTransfer | None = None, **fields: Any) -> Iterator[Copying]:
-    copying = Copying(
-        place.store, node_id, transfer or DirectoryTransfer(place.root_of(node_id), place.root_of), **fields
-    )
-    copying.start()
-    try:
-        yield copying
-    finally:
-        copying.stop()
+from etcdmeta.testing.transfers import DirectoryTransfer
+from tests.services.copying.places import SECONDS, Gate, Place, fill, node
+from tests.store.worlds import World, soon, wait_until
 
 
 def test_a_shard_is_copied_and_served(world: World, tmp_path: Path) -> None:
@@ -387,29 +320,6 @@ def test_the_next_attempt_waits_for_the_end_of_the_one_before(local: World, tmp_
         gate.open.set()
         place.wait_status(2, OwnerStatus.ACTIVE)
     assert most == [1, 1]
-
-
-def test_a_source_that_died_is_left_for_another(local: World, tmp_path: Path) -> None:
-    place, gate = Place(local.open(), tmp_path, replicas=2), Gate()
-    for node_id in (1, 2):
-        sign = Liveness(node_id=node_id, instance=1, since=1, host=f"n{node_id - 1}:1", agent_address=f"a{node_id}:1")
-        local.commit(Put(keys.live(node_id), encode(sign)))
-        record = place.store.snapshot().node(node_id).model_copy(update={"reports_liveness": True})
-        local.commit(Put(keys.node(node_id), encode(record)))
-    place.store.wait_for(lambda snapshot: snapshot.is_live(2), SECONDS)
-    with node(place, 3, DirectoryTransfer(place.root_of(3), place.root_of, gate)):
-        place.store.begin_copy(1, 1, 3)
-        assert gate.reached.wait(SECONDS)
-        local.commit(Delete(local.keyspace.absolute(keys.live(1))))
-        wait_until(lambda: len(gate.jobs) == 2, "another attempt")
-        gate.open.set()
-        owner = place.wait_status(3, OwnerStatus.ACTIVE)
-    assert owner is not None
-    first, second = gate.jobs
-    assert (first.source.node_id, first.source.agent, first.attempt) == (1, "a1:1", 1)
-    assert (second.source.node_id, second.source.agent, second.attempt) == (2, "a2:1", 2)
-    assert owner.attempt == 2
-    assert place.same(3)
 
 
 def test_a_node_that_is_drained_takes_nothing_more(local: World, tmp_path: Path) -> None:
