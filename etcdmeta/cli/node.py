@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterable
 from typing import Annotated
@@ -12,7 +13,8 @@ from etcdmeta.cli.changing import carry_out
 from etcdmeta.cli.exits import DEGRADED, UNAVAILABLE
 from etcdmeta.cli.frame import noun, verb
 from etcdmeta.cli.items import NodeItem
-from etcdmeta.cli.naming import new_identity, parse_labels, policy_name
+from etcdmeta.cli.naming import new_identity, parse_labels
+from etcdmeta.cli.node_owned import owned_pairs
 from etcdmeta.cli.options import DryRun, ExitCode
 from etcdmeta.cli.output import Listing
 from etcdmeta.cli.session import Session
@@ -55,12 +57,17 @@ def list_(
 def show(
     ctx: typer.Context, nodes: Annotated[list[str], typer.Argument(metavar="NODE", help="By id or host.")]
 ) -> None:
-    """Show nodes and the shards they own."""
+    """Show nodes and the shards they own.
+
+    Where these do not fit the terminal, they are counted, and those in trouble named; -o wide lists all.
+    """
     session = Session.of(ctx)
     with session.store() as store:
         snapshot, picture = session.look(store)
         shown = listing(snapshot, [snapshot.node(which) for which in nodes])
-        session.output.details(shown, (detail(snapshot, item) for item in shown.items), picture)
+        folds = session.output.is_terminal and session.output.format != "wide"
+        height = shutil.get_terminal_size().lines if folds else None
+        session.output.details(shown, (detail(snapshot, item, height) for item in shown.items), picture)
 
 
 @verb(app, "join", epilog="The first node makes the cluster. The same host again is no error.")
@@ -132,8 +139,8 @@ def item_of(snapshot: Snapshot, node: Node, now: int) -> NodeItem:
     )
 
 
-def detail(snapshot: Snapshot, item: NodeItem) -> str:
-    """A node for a person to read."""
+def detail(snapshot: Snapshot, item: NodeItem, height: int | None = None) -> str:
+    """A node for a person to read. ``height``: lines of the terminal, where not more shall be written."""
     pairs = [
         ("Node", f"n{item.id}"),
         ("Host", item.host),
@@ -154,12 +161,8 @@ def detail(snapshot: Snapshot, item: NodeItem) -> str:
     for plan in snapshot.plans():
         if plan.is_active and item.id in plan.subjects:
             pairs.append(("Plan", f"{plan.id} ({plan.kind}, {plan.state}) takes everything off it"))
-    pairs.append(("Owns", counted(item.owners, "shard")))
-    for group, shard, owner in snapshot.shards_of(item.id):
-        database = snapshot.database_by_id(group.database_id)
-        policy = policy_name(database.name, database.policy_by_id(group.policy_id).name)
-        reason = f" ({owner.reason})" if owner.reason else ""
-        pairs.append(("Shard", f"{shard.id}  {policy}  group {group.id}  {owner.status}{reason}"))
+    room = None if height is None else height - len(pairs) - 2  # an empty line, and the shell's prompt
+    pairs += owned_pairs(snapshot, int(item.id), room)
     return block(pairs)
 
 

@@ -99,6 +99,7 @@ def _draw_rich(
 
 
 def block(pairs: Sequence[tuple[str, str]]) -> str:
-    """``Name:  value`` lines, values in one column."""
+    """``Name:  value`` lines, values in one column; without a name the value goes on with what is above it."""
     width = max((len(name) for name, _ in pairs), default=0)
-    return "\n".join(f"{name + ':':<{width + 1}}  {printable(value)}".rstrip() for name, value in pairs) + "\n"
+    lines = (f"{name + ':' if name else '':<{width + 1}}  {printable(value)}".rstrip() for name, value in pairs)
+    return "\n".join(lines) + "\n"

@@ -15,7 +15,7 @@ from etcdmeta.model.entities import NEVER_PROVEN, Liveness, Node
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
 from tests.cli.conftest import Cli, validate
-from tests.cli.pictures import PICTURE, Scene, at, owner
+from tests.cli.pictures import DAY, PICTURE, Scene, at, owner
 
 SINCE = at("2026-11-25T11:00:00Z")
 MINUTE = 60 * 10**9
@@ -112,6 +112,52 @@ def test_the_details() -> None:
     assert "State:        live (flapping)\n" in texts[5]
     assert "Its picture:  never proven current\n" in texts[5]
     assert "Came back:    3 times in the last 10 minutes\n" in texts[5]
+
+
+def many() -> Snapshot:
+    """Node 1 owns 420 shards of two policies; it copies two, and has lost one."""
+    scene = Scene()
+    add(scene, 1, {"generation": PICTURE.generation})
+    statuses = {7: "copying", 11: "failed", 400: "copying"}
+    for name, first, count in (("metrics", 1, 380), ("logs", 381, 40)):
+        scene.policy(name, "autogen", group_duration="1d")
+        for shard in range(first, first + count):
+            owned = [owner(1, statuses.get(shard, "active"), reason="disk full" if shard == 11 else ""), owner(2)]
+            scene.group(shard, (name, "autogen"), at("2026-11-16") - shard * DAY, {shard: owned}, length=DAY)
+    return scene.snapshot()
+
+
+def test_a_node_of_many_shards_fits_a_terminal() -> None:
+    picture = many()
+    (item,) = listing(picture, picture.nodes()).items
+    lines = detail(picture, item, 24).splitlines()
+    assert len(lines) <= 22
+    assert lines[-7:] == [
+        "Owns:         420 shards",
+        "Of:           metrics.autogen: 378 active, 1 copying, 1 failed",
+        "Of:           logs.autogen: 39 active, 1 copying",
+        "Shard:        11  metrics.autogen  group 11  failed (disk full)",
+        "Shard:        7  metrics.autogen  group 7  copying",
+        "Shard:        400  logs.autogen  group 400  copying",
+        "              and 417 more; -o wide lists them, and etcdmeta shard status --node 1",
+    ]
+    # Everything where it fits, or is asked for.
+    for height in (None, 500):
+        assert detail(picture, item, height).count("\nShard:") == 420
+    # However much is wrong, and however small the terminal.
+    scene = Scene()
+    add(scene, 1, None)
+    for number in range(1, 41):
+        scene.policy(f"db{number}", "autogen")
+        scene.group(number, (f"db{number}", "autogen"), "2026-11-16", {number: [owner(1, "failed")]})
+    (item,) = listing(scene.snapshot(), scene.snapshot().nodes()).items
+    for height in (5, 24, 40):
+        lines = detail(scene.snapshot(), item, height).splitlines()
+        assert len(lines) <= max(height - 2, 7 + 8)
+        named = sum(line.startswith("Shard:") for line in lines)
+        assert named >= 3
+        assert f"and {40 - named} more; " in lines[-1]
+        assert any("more policies" in line for line in lines)
 
 
 def test_exit_code_counts_who_is_down(prod: Cli) -> None:
