@@ -28,7 +28,7 @@ def replication(
         if only_database not in {None, placement.policy[0]} or only_policy not in {None, placement.policy[1]}:
             continue
         wanted = layout.wanted(placement)
-        if len(placement.nodes) == wanted or not layout.workable(placement):
+        if len(placement.home) == wanted or not layout.workable(placement):
             continue
         if not layout.has_source(placement):
             layout.leave_out(placement, _NOTHING_SERVES)
@@ -53,13 +53,14 @@ def repair(
     for placement in layout.placements.values():
         if shards is not None and placement.shard_id not in shards:
             continue
+        home = placement.home  # what a plan at work mends already is named, too
         lost = [
             node
             for node, status in sorted(placement.owners.items())
-            if node in placement.nodes and (status == OwnerStatus.FAILED or node not in layout.up)
+            if node in home and (status == OwnerStatus.FAILED or node not in layout.up)
         ]
         wanted, served = layout.wanted(placement), layout.has_source(placement)
-        if (served and not lost and len(placement.nodes) >= wanted) or not layout.workable(placement):
+        if (served and not lost and len(home) >= wanted) or not layout.workable(placement):
             continue
         if not served:
             layout.leave_out(placement, _NOTHING_SERVES)

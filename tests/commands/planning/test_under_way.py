@@ -81,11 +81,11 @@ def test_what_others_bring_and_take_is_in_the_balance() -> None:
     assert {move.to_node for move in drained.moves} == {1}
 
 
-def test_owners_that_others_bring_are_not_missing() -> None:
+def test_owners_that_others_bring_are_left_to_them() -> None:
     cluster = small(on(1), on(1), nodes=3)
     for draft in (replication(beside(cluster, [Move(1, 0, 2)])), repair(beside(cluster, [Move(1, 0, 2)]), now=0)):
         assert draft.moves == (Move(2, 0, 3),)
-        assert draft.left_out == ()
+        assert draft.left_out == ((1, "plan 1, which is active, moves it"),)
 
 
 @pytest.mark.parametrize(
