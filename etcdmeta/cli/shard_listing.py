@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from etcdmeta.cli import shard_cells as cells
 from etcdmeta.cli.naming import policy_name
 from etcdmeta.cli.output import Listing
+from etcdmeta.cli.shard_facts import facts_json
 from etcdmeta.cli.shard_items import ShardStatusItem, owners_cell, status_json, summary_json
 from etcdmeta.cli.shard_view import StatusView
 from etcdmeta.cli.tables import block
@@ -16,7 +17,9 @@ from etcdmeta.model.health import OwnerState, Presence, ShardStatus
 
 
 def listing(view: StatusView, statuses: Sequence[ShardStatus] | None = None) -> Listing[ShardStatus]:
-    """What json, yaml, csv … print: all that the view selected, or only those. Tables are drawn elsewhere."""
+    """What json, yaml, csv … print: all that the view selected, what is wrong and who moves what in the summary; or
+    only those ``statuses``. Tables are drawn elsewhere.
+    """
     return Listing(
         kind="ShardStatusList",
         items=view.statuses if statuses is None else statuses,
@@ -26,7 +29,7 @@ def listing(view: StatusView, statuses: Sequence[ShardStatus] | None = None) -> 
         name=lambda status: str(status.shard_id),
         things="shards",
         flat={"owners": owners_cell},
-        summary=summary_json(view.summary),
+        summary=summary_json(view.summary) | (facts_json(view) if statuses is None else {}),
         warnings=view.warnings,
     )
 

@@ -30,18 +30,24 @@ def plan_lines(snapshot: Snapshot, *, most: int) -> list[str]:
 
 def copy_lines(statuses: Sequence[ShardStatus], *, after_plans: bool) -> list[str]:
     """Who copies from whom, those that copy most first. ``after_plans``: it stands below their lines."""
+    sources = copies_by_node(statuses)
+    if not sources:
+        return []
+    most = list(sources)
+    parts = [_copies(node, sources[node]) for node in most[:_NODES]]
+    if more := len(most) - len(parts):
+        parts.append(f"{counted(more, 'more node')} copy" if more > 1 else "1 more node copies")
+    return labelled("" if after_plans else "moving:", ["; ".join(parts)])
+
+
+def copies_by_node(statuses: Sequence[ShardStatus]) -> dict[int, Counter[int]]:
+    """Per node that copies: how many from which, 0 where nobody said; those that copy most first."""
     sources: dict[int, Counter[int]] = {}
     for status in statuses:
         for owner in status.owners:
             if owner.status == OwnerStatus.COPYING:
                 sources.setdefault(owner.node_id, Counter())[owner.record.source or 0] += 1
-    if not sources:
-        return []
-    most = sorted(sources, key=lambda node: (-sources[node].total(), node))
-    parts = [_copies(node, sources[node]) for node in most[:_NODES]]
-    if more := len(most) - len(parts):
-        parts.append(f"{counted(more, 'more node')} copy" if more > 1 else "1 more node copies")
-    return labelled("" if after_plans else "moving:", ["; ".join(parts)])
+    return dict(sorted(sources.items(), key=lambda item: (-item[1].total(), item[0])))
 
 
 def _copies(node_id: int, sources: Counter[int]) -> str:

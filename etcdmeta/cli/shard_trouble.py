@@ -71,11 +71,16 @@ def trouble_lines(statuses: Sequence[ShardStatus], *, brief: bool) -> list[str]:
     if left := found[len(shown) :]:
         lines.append(f"{len(left)} more kinds of trouble")
     lines = labelled("wrong:", lines)
-    fine = (Health.OK, Health.UNKNOWN)  # of a picture that is too old, every shard is unknown: that is no place
-    databases = Counter(quote(status.database) for status in statuses if status.health not in fine)
+    databases = Counter({quote(name): shards for name, shards in shards_in_trouble(statuses).items()})
     if databases and not brief:
         lines += labelled("where:", [_most(databases, "database")])
     return lines
+
+
+def shards_in_trouble(statuses: Iterable[ShardStatus]) -> Counter[str]:
+    """By database: shards that are not ok."""
+    fine = (Health.OK, Health.UNKNOWN)  # of a picture that is too old, every shard is unknown: that is no place
+    return Counter(status.database for status in statuses if status.health not in fine)
 
 
 def labelled(label: str, sentences: Sequence[str]) -> list[str]:

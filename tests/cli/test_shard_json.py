@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from typing import Any
 
 import jsonschema
@@ -16,8 +17,10 @@ from etcdmeta.cli.shard_filter import ShardFilter
 from etcdmeta.cli.shard_items import KINDS, ShardStatusItem, status_json
 from etcdmeta.cli.shard_listing import detail, listing
 from etcdmeta.cli.shard_view import StatusView, status_view
+from etcdmeta.model.moves import move_state
 from tests.cli.conftest import validate
 from tests.cli.pictures import NOW, PICTURE, contract_scene
+from tests.cli.plan_scenes import scene_of_all
 
 
 def view(**wanted: Any) -> StatusView:
@@ -49,6 +52,40 @@ def test_json_is_as_the_schema_says() -> None:
         "nodes": 4,
         "nodesDown": ["3"],
         "livenessNotReported": [],
+        "wrong": [
+            {"kind": "down", "shards": 1, "nodes": [{"nodeId": "3", "owners": 1}], "reasons": []},
+            {
+                "kind": "failed",
+                "shards": 1,
+                "nodes": [{"nodeId": "4", "owners": 1}],
+                "reasons": [{"reason": "disk full", "owners": 1}],
+            },
+            {"kind": "copying", "shards": 1, "nodes": [{"nodeId": "2", "owners": 1}], "reasons": []},
+        ],
+        "where": [{"database": "logs", "shards": 1}, {"database": "metrics", "shards": 1}],
+        "moving": {"plans": [], "copies": [{"nodeId": "2", "copies": 1, "sources": [{"nodeId": "1", "copies": 1}]}]},
+    }
+
+
+def test_the_summary_says_how_far_plans_are() -> None:
+    picture = scene_of_all().snapshot()
+    shown = status_view(picture, PICTURE, ShardFilter(), now=NOW)
+    document = envelope("ShardStatusList", [], PICTURE, listing(shown).summary, ())
+    validate(document)
+    counts = Counter(move_state(picture, move) for move in picture.plan_moves(3))
+    (plan,) = document["summary"]["moving"]["plans"]
+    assert plan == {
+        "id": "3",
+        "kind": "rebalance",
+        "state": "running",
+        "moves": 11,
+        "moveStates": {str(state): number for state, number in counts.items()},
+    }
+    assert sum(plan["moveStates"].values()) == 11
+    some = status_view(picture, PICTURE, ShardFilter(shards=(2,)), now=NOW)
+    assert listing(some).summary["moving"] == {
+        "plans": None,
+        "copies": [{"nodeId": "4", "copies": 1, "sources": [{"nodeId": "2", "copies": 1}]}],
     }
 
 
