@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -85,7 +86,10 @@ def test_what_stays_is_said_at_the_end(place: Place) -> None:
     assert ran.code == 124
     assert f"plan 2: cannot end: node 1 owns 1 of the live shards: {lost}" in ran.err
     assert f"cannot end: node 1 owns 1 of the live shards: {lost}" in place.cli("plan", "show", "2").out
-    place.store.remove_owner(lost, 1, force=True, allow_last=True, reason="given up")
+    typed = re.findall("`etcdmeta ([^`]+)`", place.cli("plan", "show", "2", "-o", "json").items[0]["note"])
+    assert typed == [f"shard explain {lost}", f"shard remove-owner {lost} 1"]
+    for command in typed:
+        assert place.cli(*command.split(), *(["--yes"] if "remove" in command else [])).code == 0
     with copies_finish(place):
         assert place.cli("plan", "apply", "2").code == 0
     assert place.state(1) == "removed"

@@ -24,11 +24,12 @@ from etcdmeta.errors import (
     EtcdMetaError,
     Fenced,
     InvalidInput,
+    NodeOwnsShards,
     NotFound,
     Refused,
     StoreClosed,
 )
-from etcdmeta.model.moveplans import PlanState
+from etcdmeta.model.moveplans import MovePlan, PlanState
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records.keys import Kind
 from etcdmeta.services.applying.work import Order, PlanWork, Retries, load_with
@@ -201,7 +202,7 @@ class Applier:
             tries = self._finish_after.get(plan_id, (0.0, 0))[1] + 1
             self._finish_after[plan_id] = (now + self._retries.rest(tries), tries)
             if isinstance(error, Refused):
-                self._notes[plan_id] = f"cannot end: {error.message}"
+                self._notes[plan_id] = _cannot_end(snapshot, work.plan, error)
 
     def _keep_plans(self, snapshot: Snapshot, now: float, *, anew: bool) -> None:
         """The work of each plan that is at work; anew where its state changed, so that what was given up is tried."""
@@ -298,3 +299,18 @@ class Applier:
 def _gave_up(work: PlanWork, number: int, attempts: int) -> str:
     move = work.moves[number]
     return f"move {number}: the copy of shard {move.shard_id} to node {move.to_node} failed {attempts} times"
+
+
+def _cannot_end(snapshot: Snapshot, plan: MovePlan, error: Refused) -> str:
+    """With what to type. A node that is being removed cannot be drained, as who removes one by hand is told."""
+    way_out = error.remedy
+    if isinstance(error, NodeOwnsShards) and isinstance(error.value, tuple):
+        shard_id = error.value[0]
+        group_id = snapshot.tables.shards.get(shard_id)
+        group = None if group_id is None else snapshot.find_group(group_id)
+        shard = None if group is None else group.shard(shard_id)
+        owners = [n for n in plan.subjects if shard is not None and shard.owner(n) is not None]
+        way_out = f"`etcdmeta shard explain {shard_id}` says what keeps it"
+        if owners:
+            way_out += f"; where that is given up, `etcdmeta shard remove-owner {shard_id} {owners[0]}`"
+    return f"cannot end: {error.message}" + (f"; {way_out}" if way_out else "")

@@ -258,10 +258,14 @@ def test_what_still_owns_something_is_not_removed_and_said_so(local: World) -> N
     new = add_nodes(store, 1)[0]
     plan = started(store, draft(Move(shards[0], 1, new), kind=PlanKind.REPLACE, subjects=(1,)))
     with copying(store), applying(Applier(store, retries=QUICK), plan.id):
-        store.wait_for(lambda s: "owns 1 of the live shards" in s.plan(plan.id).note, SECONDS)
+        note = store.wait_for(lambda s: s.plan(plan.id).note, SECONDS)
         store.remove_owner(shards[1], 1, force=True, reason="lost")
         store.wait_for(lambda s: s.plan(plan.id).state == PlanState.DONE, SECONDS)
     assert store.snapshot().node(1).state == NodeState.REMOVED
+    assert note == (
+        f"cannot end: node 1 owns 1 of the live shards: {shards[1]}; `etcdmeta shard explain {shards[1]}` says what "
+        f"keeps it; where that is given up, `etcdmeta shard remove-owner {shards[1]} 1`"
+    )
 
 
 def test_a_copy_that_fails_is_begun_again_a_few_times(local: World) -> None:
