@@ -31,6 +31,10 @@ def next_commands(status: ShardStatus, nodes: Mapping[int, Node], plans: Sequenc
         commands += [f"etcdmeta node show {o.node_id}" for o in status.owners if o.presence is Presence.DOWN]
     elif commands in ([], repair) and status.health is Health.DEGRADED and not copies:
         commands.append(_elsewhere(status, next(owner.node_id for owner in status.owners if owner.serves)))
+    if not commands and status.health is Health.UNAVAILABLE:
+        # Nobody can give it: who had it last, and where, is all that helps to bring it back.
+        commands.append(f"etcdmeta shard timeline {status.shard_id}")
+        commands += [f"etcdmeta node show {owner.node_id}" for owner in status.owners]
     if copies:
         commands.append(f"etcdmeta shard wait {status.shard_id} --for ok")
     return tuple(dict.fromkeys(commands))

@@ -54,6 +54,11 @@ TABLE = {
         scene(owner(1), owner(2, "leaving"), owner(3), down=2),
         ("node show 2",),
     ),
+    "all failed, on nodes that are well": (
+        scene(owner(1, "failed"), owner(2, "failed")),
+        ("shard timeline 1", "node show 1", "node show 2"),
+    ),
+    "nobody owns it": (scene(), ("shard timeline 1",)),
     "copies": (scene(owner(1), copying(1)), (WAIT,)),
     "copies from who is down": (
         scene(owner(1), owner(3), copying(3), down=3),
