@@ -18,6 +18,7 @@ from etcdmeta.cli.text import counted
 from etcdmeta.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from etcdmeta.cli.import_items import IdRunItem
     from etcdmeta.cli.import_source import Reading
     from etcdmeta.commands.importing.incoming import Incoming
     from etcdmeta.model.imports import Import
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 app = lone_verb()
 
 SERVER_SECONDS = 30.0
+SHOWN_RUNS = 20
+"""Of the map of ids, after an import; ``--map`` has all."""
 _Many = list[str] | None
 
 
@@ -188,25 +191,26 @@ def _end_dry(session: Session, preview: Preview, reading: Reading) -> None:
 
 
 def _tell(session: Session, store: MetaStore, record: Import, reading: Reading) -> None:
-    from etcdmeta.cli.import_report import import_listing, item_of, oddities
+    from etcdmeta.cli.import_report import import_listing, item_of, oddities, run_listing
 
     snapshot, picture = session.look(store)
     output = session.output
+    runs = _runs(session, store, record)
     if not output.is_table:
-        more = {"source_kind": reading.kind, "oddities": oddities(reading.odd)}
+        more = {"source_kind": reading.kind, "oddities": oddities(reading.odd), "id_map": runs}
         output.listing(import_listing([item_of(record).model_copy(update=more)]), picture)
         return
     what = f"{counted(record.databases, 'database')}, {counted(record.users, 'user')}"
     groups = counted(record.groups, "shard group")
     output.sentence(f"imported {record.source}: {what}, {groups} (generation {snapshot.generation})")
-    if record.first_group or record.first_shard or any(t != o for t, o in record.nodes.items()):
-        output.sentence(f"ids were given anew: etcdmeta import --map {record.id}")
+    if runs:
+        cut = f"; the first {SHOWN_RUNS} of {len(runs)} runs" if len(runs) > SHOWN_RUNS else ""
+        output.sentence(f"ids were given anew (etcdmeta import --map {record.id}{cut}):")
+        output.listing(run_listing(runs[:SHOWN_RUNS]))
 
 
 def _show(session: Session, map_: str | None) -> None:
-    from etcdmeta.cli.import_items import IdRunItem
-    from etcdmeta.cli.import_report import import_listing, item_of, node_runs, run_listing
-    from etcdmeta.store.importing import read_id_map
+    from etcdmeta.cli.import_report import import_listing, item_of, run_listing
 
     with session.store() as store:
         snapshot, picture = session.look(store)
@@ -214,11 +218,21 @@ def _show(session: Session, map_: str | None) -> None:
             session.output.listing(import_listing(map(item_of, snapshot.imports())), picture)
             return
         record = snapshot.imported(parse_id(map_, "import"))
-        runs = [
-            IdRunItem(kind=run.kind, theirs=run.theirs, ours=run.ours, count=run.length)
-            for run in read_id_map(store, record.id, timeout=session.remaining())
-        ]
-        session.output.listing(run_listing([*node_runs(record), *runs]), picture)
+        session.output.listing(run_listing(_runs(session, store, record)), picture)
+
+
+def _runs(session: Session, store: MetaStore, record: Import) -> list[IdRunItem]:
+    """Which ids became which; none where all were kept."""
+    from etcdmeta.cli.import_items import IdRunItem
+    from etcdmeta.cli.import_report import node_runs
+    from etcdmeta.store.importing import read_id_map
+
+    anew = record.first_group or record.first_shard
+    stored = read_id_map(store, record.id, timeout=session.remaining()) if anew else ()
+    return [
+        *node_runs(record),
+        *(IdRunItem(kind=run.kind, theirs=run.theirs, ours=run.ours, count=run.length) for run in stored),
+    ]
 
 
 def _take_back(session: Session, reason: str, *, yes: bool, dry_run: bool) -> None:

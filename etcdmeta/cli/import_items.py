@@ -34,7 +34,8 @@ class ImportItem(Item):
 
     ``idsKept``: kinds whose ids are those of the source. ``nodes``: id in the source → ours; ``newNodes``: those of
     ours that it makes. What only reading the source tells is null elsewhere: ``sourceKind``, ``names`` (databases),
-    ``conflicts`` (what is there is in the way), ``notices`` and ``oddities``.
+    ``conflicts`` (what is there is in the way), ``notices`` and ``oddities``; and ``idMap``, the runs of ids that were
+    given anew, where it was imported just now.
     ``steps``: transactions; 1: all of it at once.
     """
 
@@ -60,6 +61,7 @@ class ImportItem(Item):
     conflicts: list[str] | None = None
     notices: list[str] | None = None
     oddities: list[OddityItem] | None = None
+    id_map: list[IdRunItem] | None = None
 
 
 KINDS: dict[str, type[BaseModel]] = {"ImportList": ImportItem, "IdRunList": IdRunItem}

@@ -133,8 +133,13 @@ def test_single_databases_and_maps(prod: Cli) -> None:
     conflict = prod("import", RICH, "--yes")
     assert conflict.code == 4
     assert "is there already" in conflict.err
-    assert prod("import", RICH, "--db", "telegraf", "--as", "old telegraf", "--yes").code == 0
+    mapped = prod("import", RICH, "--db", "telegraf", "--as", "old telegraf", "--yes")
+    assert mapped.code == 0
+    assert "ids were given anew (etcdmeta import --map 2" in mapped.out
+    assert "THEIRS" in mapped.out
     assert "old telegraf" in names(prod)
+    (again,) = prod("import", RICH, "--db", "telegraf", "--as", "once more", "--yes", "-o", "json").items
+    assert {run["kind"] for run in again["idMap"]} >= {"group", "shard"}
     odd = prod("import", RICH, "--db", "O'Brien", "--dry-run", "-o", "json").items[0]["oddities"]
     assert [one["rule"] for one in odd] == ["dangling-default"]
     mapped = prod("import", "--map", "2", "-o", "json").items
