@@ -150,7 +150,12 @@ def _run(session: Session, store: MetaStore, intake: Intake, preview: Preview, n
         def report(how_far: ImportProgress) -> None:
             shown.report(how_far.done, how_far.bytes, of=how_far.total)
 
-        return run_import(store, intake, now=now, timeout=session.remaining(), report=report)
+        try:
+            return run_import(store, intake, now=now, timeout=session.remaining(), report=report)
+        except KeyboardInterrupt:
+            if store.snapshot().import_under_way() is not None:
+                session.note("what is written stays unseen: the same command goes on, and import --abort takes it back")
+            raise
 
 
 def _chosen(
