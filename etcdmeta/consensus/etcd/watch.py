@@ -83,18 +83,22 @@ class EtcdWatchStream:
         """Ends the stream from any thread, at once, without error; twice is no error."""
         self._cancelled.set()
         with self._lock:
-            if self._call is not None:
-                self._call.cancel()
+            call = self._call
+        if call is not None:
+            call.cancel()
 
     def _stream(self, metadata: Metadata, *, may_renew: bool) -> Generator[RawWatchResponse, None, Exception | None]:
         """One stream to its end; returns the refusal of a token at its beginning, if that can be mended."""
         channel = open_channel(self._transport.endpoint(self._endpoint), self._tls)
         began = False
         try:
+            # Not under the lock: a garbage collection within gRPC can wait for another channel, and `cancel` with it.
+            call = self._open(channel, (*metadata, HAS_LEADER))
             with self._lock:
-                if self._cancelled.is_set():
-                    return None
-                self._call = call = self._open(channel, (*metadata, HAS_LEADER))
+                self._call = call
+            if self._cancelled.is_set():  # before `cancel` could see the call
+                call.cancel()
+                return None
             for response in call:
                 if response.canceled and not response.compact_revision:
                     refused = failures.from_cancelled_watch(response.cancel_reason, self._endpoint)
