@@ -115,8 +115,11 @@ class Delegate(Strategy, Protocol):
     `transact` is for liveness and progress alone here; all other transactions are `Defect`s.
     """
 
-    def execute(self, request: pb.ExecuteRequest, *, deadline: float) -> pb.ExecuteResponse:
-        """Send once, to one agent. Raises the agent's own error, `Unavailable` where nothing was sent, and `Ambiguous`
+    def order(self) -> tuple[str, ...]:
+        """The endpoints to send to, the likeliest to answer first; never empty."""
+
+    def execute(self, request: pb.ExecuteRequest, endpoint: str, *, deadline: float) -> pb.ExecuteResponse:
+        """Send once, to that agent. Raises the agent's own error, `Unavailable` where nothing was sent, and `Ambiguous`
         where no answer came; the same ids may then be sent again."""
 
     def conclude(self, request: pb.ConcludeRequest, *, deadline: float) -> pb.ConcludeResponse:

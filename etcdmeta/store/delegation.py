@@ -134,21 +134,27 @@ class Delegation:
     # --- sending
 
     def _send(self, request: pb.ExecuteRequest, what: str, deadline: float) -> pb.ExecuteResponse:
-        """To one agent after the other, until one answers; for another's call, one round."""
+        """To one agent after the other, until one answers; for another's call, one round.
+
+        A round has each agent once. Were each sending to ask anew who is the likeliest, a whole round could go to one
+        agent while the others are in their back-off, and in a circle of agents each call would become many.
+        """
         once_round = relayed() is not None
-        agents = len(self._agents.endpoints)
+        several = len(self._agents.endpoints) > 1
         lost: BaseException | None = None
         reason: EtcdMetaError | None = None
-        tries, pause = 0, FIRST_PAUSE
+        pause = FIRST_PAUSE
+        to_ask: list[str] = []
         while not self._closing.is_set():
             # A sure answer is worth more than a punctual one; but nobody waits for us beyond another's deadline.
             end = deadline if lost is None or once_round else deadline + GRACE
             left = end - time.monotonic()
             if left <= 0:
                 break
+            endpoint, *to_ask = to_ask or self._agents.order()
             try:
-                share = left * SHARE if agents > 1 else left
-                return self._agents.execute(request, deadline=time.monotonic() + share)
+                share = left * SHARE if several else left
+                return self._agents.execute(request, endpoint, deadline=time.monotonic() + share)
             except Ambiguous as error:
                 if isinstance(error.__cause__, KeyboardInterrupt | SystemExit):
                     raise _unknown(request, what, error.__cause__) from error.__cause__
@@ -166,8 +172,7 @@ class Delegation:
                     raise
                 raise _unknown(request, what, error) from error
             request.once = request.once and lost is None
-            tries += 1
-            if tries % agents == 0:
+            if not to_ask:
                 if once_round:
                     break
                 self._closing.wait(min(random.uniform(0, pause), max(0.0, end - time.monotonic())))

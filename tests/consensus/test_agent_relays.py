@@ -114,6 +114,19 @@ def test_a_command_that_goes_in_a_circle_ends_with_its_caller(circle: Circle, kn
     assert circle.executions() == ended, "nobody works for a caller that is gone"
 
 
+def test_each_agent_executes_another_s_call_once_at_most(circle: Circle) -> None:
+    """However often it has failed before: a round goes to each agent, and not back to who passed it on."""
+    client = circle.client([circle.delegates[0].address])
+    circle.near.stop()
+    for rounds in range(1, 6):
+        with relaying(Relay((), None)), pytest.raises((errors.Unavailable, errors.OutcomeUnknown)) as caught:
+            client.execute(query(f"q{rounds}"), timeout=SECONDS)
+        assert not isinstance(caught.value, errors.LimitReached)
+        first, second = (each.calls["Execute"] for each in circle.counts)
+        # gRPC may refuse for a second to connect to the second, which had not yet listened when the first one looked.
+        assert (first, second <= rounds) == (rounds, True), (first, second)
+
+
 def test_leases_and_reads_end_as_well(circle: Circle) -> None:
     strategy = AgentStrategy(circle.delegates[0].address)
     circle.near.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -155,18 +154,21 @@ class AgentStrategy:
 
     # --- committing
 
-    def execute(self, request: pb.ExecuteRequest, *, deadline: float) -> pb.ExecuteResponse:
-        """Once, to the agent that is likeliest to answer. Raises the agent's typed answer, `Unavailable` where nothing
-        was sent, and `Ambiguous` for all else: then the same ids may be sent again, to any agent."""
+    def order(self) -> tuple[str, ...]:
+        """The agents to ask, the likeliest to answer first; for another's call, without those that passed it on."""
+        return self._transport.order()
+
+    def execute(self, request: pb.ExecuteRequest, endpoint: str, *, deadline: float) -> pb.ExecuteResponse:
+        """Once, to that agent. Raises the agent's typed answer, `Unavailable` where nothing was sent, and `Ambiguous`
+        for all else: then the same ids may be sent again, to any agent."""
         self._transport.check_usable()
-        name = self._transport.picker.order(time.monotonic())[0]
         try:
             response: pb.ExecuteResponse = self._transport.call(
-                name, "Execute", request, deadline, meaning=failures.from_execution
+                endpoint, "Execute", request, deadline, meaning=failures.from_execution
             )
         except (KeyboardInterrupt, SystemExit) as interrupt:
             # Letting go of the call cancels it, which the agent may see too late.
-            raise Ambiguous(f"{name}: interrupted while the command was under way") from interrupt
+            raise Ambiguous(f"{endpoint}: interrupted while the command was under way") from interrupt
         return response
 
     def conclude(self, request: pb.ConcludeRequest, *, deadline: float) -> pb.ConcludeResponse:
@@ -187,7 +189,7 @@ class AgentStrategy:
         """Once, to one agent; liveness and progress alone. Raises `Ambiguous`, `Defect` for any other transaction."""
         request = encode_advice(txn)
         self._transport.check_usable()
-        name = self._transport.picker.order(time.monotonic())[0]
+        name = self.order()[0]
         try:
             response = self._transport.call(name, "Advise", request, deadline, meaning=failures.from_execution)
         except (KeyboardInterrupt, SystemExit) as interrupt:

@@ -20,7 +20,7 @@ from etcdmeta.consensus.etcd.channel import Tls, open_channel
 from etcdmeta.consensus.etcd.picker import Picker
 from etcdmeta.errors import EtcdMetaError, ForkedProcess, InvalidAddress, LimitReached, StoreClosed, Unavailable
 from etcdmeta.wire.pb.agent_pb2_grpc import MetadataStub
-from etcdmeta.wire.via import relayed, way_on
+from etcdmeta.wire.via import relayed, spelled, way_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -64,6 +64,16 @@ class Transport:
     def way_on(self) -> tuple[tuple[str, str], ...]:
         """The metadata of a call that this thread makes."""
         return way_on("" if self._own is None else self._own())
+
+    def order(self) -> tuple[str, ...]:
+        """The agents to ask, the likeliest to answer first; for another's call, without those that passed it on.
+
+        They would refuse it, as a circle; where there is nobody else, they are asked, and name the circle.
+        """
+        best_first = tuple(self.picker.order(time.monotonic()))
+        relay = relayed()
+        way = () if relay is None else relay.via
+        return tuple(name for name in best_first if spelled(name) not in way) or best_first
 
     def check_usable(self) -> None:
         """Raises `ForkedProcess` in a child of the process that opened this, `StoreClosed` after `close`."""
@@ -172,8 +182,7 @@ class Transport:
         reasons: dict[str, EtcdMetaError] = {}
         pause = FIRST_PAUSE
         while True:
-            order = self.picker.order(time.monotonic())
-            for name, until in self._shares(order, deadline, small=small):
+            for name, until in self._shares(self.order(), deadline, small=small):
                 self.check_usable()
                 try:
                     return ask(name, until)
