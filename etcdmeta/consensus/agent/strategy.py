@@ -21,6 +21,7 @@ from etcdmeta.consensus.agent.messages import (
 from etcdmeta.consensus.agent.transport import Transport
 from etcdmeta.consensus.agent.watch import AgentWatchStream
 from etcdmeta.consensus.etcd.channel import Tls
+from etcdmeta.consensus.etcd.failures import untie
 from etcdmeta.consensus.protocol import Ambiguous
 from etcdmeta.errors import Defect, Unavailable
 from etcdmeta.wire.pb import agent_pb2 as pb
@@ -132,6 +133,7 @@ class AgentStrategy:
             except StopIteration:
                 raise Unavailable(f"{name} ended its picture before it began", value=name) from None
             except grpc.RpcError as error:
+                untie(error)
                 raise self._transport.judge(error, name) from error
 
         self._transport.check_usable()
@@ -147,6 +149,7 @@ class AgentStrategy:
             for message in call:
                 yield decode_piece(message, first)
         except grpc.RpcError as error:
+            untie(error)
             self._transport.check_usable()
             raise self._transport.judge(error, name) from error
         finally:

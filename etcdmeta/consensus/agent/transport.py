@@ -181,19 +181,22 @@ class Transport:
         """``ask(name, deadline)`` of one agent after the other until it raises nothing of `failures.ELSEWHERE`."""
         reasons: dict[str, EtcdMetaError] = {}
         pause = FIRST_PAUSE
-        while True:
-            for name, until in self._shares(self.order(), deadline, small=small):
-                self.check_usable()
-                try:
-                    return ask(name, until)
-                except failures.ELSEWHERE as reason:
+        try:
+            while True:
+                for name, until in self._shares(self.order(), deadline, small=small):
                     self.check_usable()
-                    reasons[name] = reason
-            if relayed() is not None or time.monotonic() + pause >= deadline:
-                raise failures.all_failed(reasons or dict(self._troubles))
-            self._closed.wait(random.uniform(pause / 2, pause))
-            self.check_usable()
-            pause = min(2 * pause, LAST_PAUSE)
+                    try:
+                        return ask(name, until)
+                    except failures.ELSEWHERE as reason:
+                        self.check_usable()
+                        reasons[name] = reason
+                if relayed() is not None or time.monotonic() + pause >= deadline:
+                    raise failures.all_failed(reasons or dict(self._troubles))
+                self._closed.wait(random.uniform(pause / 2, pause))
+                self.check_usable()
+                pause = min(2 * pause, LAST_PAUSE)
+        finally:
+            reasons.clear()  # they hold this frame: see `etcdmeta.consensus.etcd.failures.untie`
 
     @staticmethod
     def _shares(order: Sequence[str], deadline: float, *, small: bool) -> Iterator[tuple[str, float]]:
@@ -216,3 +219,4 @@ class Transport:
             self._retired.clear()
         for line in lines:
             line.channel.close()
+        self._troubles.clear()  # their frames hold this transport

@@ -9,6 +9,7 @@ import grpc
 
 from etcdmeta.consensus.agent import failures
 from etcdmeta.consensus.agent.messages import News, header
+from etcdmeta.consensus.etcd.failures import untie
 from etcdmeta.errors import Unavailable
 from etcdmeta.records.transaction import WatchResponse
 
@@ -60,6 +61,7 @@ class AgentWatchStream:
                 with self._lock:
                     self._call = None
                 line.channel.close()
+                del line  # whoever keeps the error must not keep it: see `untie`
         finally:
             self._ended(self)
 
@@ -67,16 +69,21 @@ class AgentWatchStream:
         """Ends the stream from any thread, at once, without error; twice is no error."""
         self._cancelled.set()
         with self._lock:
-            if self._call is not None:
-                self._call.cancel()
+            call = self._call
+        if call is not None:
+            call.cancel()
 
     def _answers(self, stub: Any) -> Iterator[RawWatchResponse]:
+        # Neither opened nor cancelled under the lock: see `etcdmeta.consensus.etcd.watch`.
+        call = stub.Watch(self._request, metadata=self._transport.way_on())
         with self._lock:
-            if self._cancelled.is_set():
-                return
-            self._call = call = stub.Watch(self._request, metadata=self._transport.way_on())
+            self._call = call
+        del stub  # for the same reason
         news = News(self._request.revision)
         try:
+            if self._cancelled.is_set():  # before `cancel` could see the call
+                call.cancel()
+                return
             for message in call:
                 if message.lagged:
                     oldest = max(1, message.revision)
@@ -84,6 +91,7 @@ class AgentWatchStream:
                     return
                 yield from news.decode(message)
         except grpc.RpcError as error:
+            untie(error)
             if not self._cancelled.is_set():
                 raise failures.from_repeatable(error, self._endpoint) from error
         else:

@@ -149,6 +149,16 @@ def could_not_connect(error: grpc.RpcError) -> bool:
     return code is Code.UNAVAILABLE and _COULD_NOT_CONNECT.search(message) is not None
 
 
+def untie(error: grpc.RpcError) -> None:
+    """Let go of the frames that a broken stream's error was raised in.
+
+    gRPC raises the call itself, which those frames hold: a cycle, and in it the channel. The garbage collector would
+    finalise it at any moment and in any thread, within gRPC, too, where that waits for other channels' locks; a whole
+    run hung so. Without the frames the channel is gone as soon as it is closed.
+    """
+    error.with_traceback(None)
+
+
 def all_failed(reasons: Mapping[str, EtcdMetaError]) -> EtcdMetaError:
     """The error that names each endpoint tried with its last reason; of only one, its own error."""
     if len(reasons) == 1:

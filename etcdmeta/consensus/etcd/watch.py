@@ -113,15 +113,16 @@ class EtcdWatchStream:
             if not self._cancelled.is_set():
                 raise Unavailable(f"etcd at {self._endpoint} ended the watch", value=self._endpoint)
         except grpc.RpcError as error:
+            failures.untie(error)
             if not self._cancelled.is_set():
-                broken = failures.from_repeatable(error, self._endpoint)
                 if may_renew and not began and failures.wants_new_token(*failures.status(error)):
-                    return broken
-                raise broken from error
+                    return failures.from_repeatable(error, self._endpoint)
+                raise failures.from_repeatable(error, self._endpoint) from error
         finally:
             with self._lock:
                 self._call = None
             channel.close()
+            del channel  # whoever keeps the error must not keep it: see `failures.untie`
         return None
 
     def _open(self, channel: Any, metadata: tuple[tuple[str, str], ...]) -> Any:
