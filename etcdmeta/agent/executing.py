@@ -75,8 +75,10 @@ class Executing:
         return pb.VerifyPasswordResponse(correct=correct)
 
     async def prune_ledger(self, call: Call, _: pb.PruneLedgerRequest) -> pb.PruneLedgerResponse:
-        forgotten = await call.in_thread(self._store.prune_ledger, timeout=call.timeout())
-        return pb.PruneLedgerResponse(forgotten=forgotten)
+        pruned = await call.in_thread(self._store.prune_ledger, timeout=call.timeout())
+        return pb.PruneLedgerResponse(
+            forgotten=pruned.forgotten, unreadable=pruned.unreadable, unreadable_count=pruned.unreadable_count
+        )
 
     async def _reach(self, call: Call, position: bytes, commands: list[Command]) -> None:
         """Waits for what the caller has seen. A caller of another history, and we, cannot both be right: only what

@@ -29,7 +29,7 @@ def agreed_time(store: MetaStore, own: int, node_id: int) -> int:
     peers = peer_clocks(store.latest(), node_id)
     if peers:
         return earlier(own, peers)
-    newest = store.history(limit=1)
+    newest = store.history(limit=1, since=1)  # what is void, or cannot be read, may have no time
     return confirmed(own, newest[-1].time if newest else None)
 
 

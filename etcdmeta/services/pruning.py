@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from etcdmeta.services.service import Turn
+import logging
+
+from etcdmeta.services.service import Note, Turn
+from etcdmeta.store.pruning import Pruned
+
+log = logging.getLogger(__name__)
 
 
 class LedgerPruning:
@@ -14,8 +19,11 @@ class LedgerPruning:
         self.every = every
 
     def run(self, turn: Turn) -> str:
-        forgotten = turn.store.prune_ledger(fence=turn.fence(), now=turn.now())
-        return f"forgot {forgotten} old operations" if forgotten else ""
+        pruned = turn.store.prune_ledger(fence=turn.fence(), now=turn.now())
+        if pruned.unreadable_count:
+            turn.notes.append(_told(pruned))
+            log.warning("%s", turn.notes[-1].text)
+        return f"forgot {pruned.forgotten} old operations" if pruned.forgotten else ""
 
     def doing(self) -> str:
         """Its passes are told when they are over."""
@@ -23,3 +31,14 @@ class LedgerPruning:
 
     def interrupt(self) -> None:
         """A pass is a number of short commits."""
+
+
+def _told(pruned: Pruned) -> Note:
+    first, count = pruned.unreadable[0], pruned.unreadable_count
+    what = f"the entry {first}" if count == 1 else f"{count} entries, such as {first},"
+    stays = "it stays" if count == 1 else "they stay"
+    return Note(
+        f"nobody can read {what} of the ledger, so that {stays}: a newer etcdmeta, or `etcdctl get {first}`, may tell "
+        f"what wrote it; `etcdctl del {first}` takes it away",
+        count,
+    )

@@ -8,6 +8,7 @@ from typing import Protocol
 from etcdmeta.commands.plan import Plan
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.store.operations import Fence, Operation, Outcome
+from etcdmeta.store.pruning import Pruned
 
 
 class Commits(Protocol):
@@ -25,8 +26,8 @@ class Commits(Protocol):
     def verify_password(self, name: str, password: str, deadline: float) -> bool:
         """Whether that is the user's password: see `MetaStore.verify_password`."""
 
-    def prune(self, actor: str, deadline: float, fence: Fence | None = None, now: int | None = None) -> int:
-        """Forget old operations; how many: see `MetaStore.prune_ledger`."""
+    def prune(self, actor: str, deadline: float, fence: Fence | None = None, now: int | None = None) -> Pruned:
+        """Forget old operations: see `MetaStore.prune_ledger`."""
 
     def close(self) -> None:
         """What is being settled gives up as unknown; what waits is refused."""

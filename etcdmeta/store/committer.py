@@ -36,7 +36,7 @@ from etcdmeta.store.leader import Leader, Picture, is_own_void, outcome_of
 from etcdmeta.store.operations import Fence, Operation, Outcome, new_operation_id, operation_time
 from etcdmeta.store.passwords import UNKNOWN_USER, verify
 from etcdmeta.store.preview import preview
-from etcdmeta.store.pruning import prunable, prune
+from etcdmeta.store.pruning import Pruned, prunable, prune
 from etcdmeta.store.requests import (
     Answer,
     Behind,
@@ -97,14 +97,16 @@ class Committer:
         kvs = self._strategy.read(self._keyspace.absolute(keys.secret(user.id)), deadline=deadline).kvs
         return verify(password, decode_secret(kvs[0].value) if kvs else UNKNOWN_USER)
 
-    def prune(self, actor: str, deadline: float, fence: Fence | None = None, now: int | None = None) -> int:
+    def prune(self, actor: str, deadline: float, fence: Fence | None = None, now: int | None = None) -> Pruned:
         before = (self._clock.now() if now is None else now) - LEDGER_REACH
-        old = prunable(self._strategy, self._keyspace, before, deadline)
-        if not old:
-            return 0
-        raising = RaiseLedgerFloor(floor=old[-1].revision + 1)
+        found = prunable(self._strategy, self._keyspace, before, deadline)
+        if not found.old:
+            return found.pruned(0)
+        raising = RaiseLedgerFloor(floor=found.old[-1].revision + 1)
         self.run([Operation(new_operation_id(), raising, actor, self._clock.now(), fence=fence)], deadline)
-        return prune(self._strategy, self._keyspace, self._picture.snapshot(), old, deadline, fence)
+        return found.pruned(
+            prune(self._strategy, self._keyspace, self._picture.snapshot(), found.old, deadline, fence)
+        )
 
     def preview(self, operation: Operation, snapshot: Snapshot, deadline: float) -> Plan:
         """What an operation would check and write on that picture; nothing is written, and no id is taken."""

@@ -47,6 +47,7 @@ from etcdmeta.store.ledger import clean
 from etcdmeta.store.operations import Fence, Operation, Outcome, operation_time
 from etcdmeta.store.outcomes import outcome_from_wire
 from etcdmeta.store.preview import preview
+from etcdmeta.store.pruning import Pruned
 from etcdmeta.store.resolution import GRACE
 from etcdmeta.store.waiters import RevisionWaiters
 from etcdmeta.wire.commands import to_wire
@@ -122,10 +123,11 @@ class Delegation:
         request = pb.VerifyPasswordRequest(cluster=self._cluster, user=name, password=password)
         return self._agents.verify_password(request, deadline=deadline).correct
 
-    def prune(self, actor: str, deadline: float, fence: Fence | None = None, now: int | None = None) -> int:  # noqa: ARG002
+    def prune(self, actor: str, deadline: float, fence: Fence | None = None, now: int | None = None) -> Pruned:  # noqa: ARG002
         """By the agent, and by its clock: a service, which has asked more than one, leads, and so has etcd."""
         request = pb.PruneLedgerRequest(cluster=self._cluster)
-        return self._agents.prune_ledger(request, deadline=deadline).forgotten
+        said = self._agents.prune_ledger(request, deadline=deadline)
+        return Pruned(said.forgotten, tuple(said.unreadable), said.unreadable_count)
 
     def close(self) -> None:
         """What is under way gives up as unknown."""

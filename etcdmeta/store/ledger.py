@@ -94,9 +94,11 @@ def decode_entry(kv: RawKeyValue) -> LedgerEntry:
     try:
         m = parse(pb.LedgerEntry, kv.value)
         result = json.loads(m.result) if m.result else {}
-    except ValueError as error:
+        if not isinstance(result, dict):
+            raise ValueError("its result is no JSON object")
+    except (ValueError, RecursionError) as error:
         raise RecordUnreadable(
-            f"the ledger entry {kv.key.decode('ascii', 'backslashreplace')} cannot be decoded ({error})",
+            f"the ledger entry {shown_key(kv.key)} cannot be decoded ({error})",
             value=kv.key,
             rule="only etcdmeta writes to the ledger",
             remedy="use a newer etcdmeta, or see who wrote it with `etcdctl get`",
@@ -128,6 +130,11 @@ def generation_keys(value: bytes) -> tuple[str, ...]:
         return tuple(parse(pb.Generation, value).operation_ids)
     except ValueError:
         return ()
+
+
+def shown_key(key: bytes) -> str:
+    """A key as people see it, whoever wrote it: whatever a terminal would obey, or is no ASCII, is escaped."""
+    return key.decode("latin-1").encode("unicode_escape").decode("ascii")
 
 
 def clean(text: str) -> str:

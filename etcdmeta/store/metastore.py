@@ -28,6 +28,7 @@ from etcdmeta.store.listeners import Listener, Publication
 from etcdmeta.store.looking import Looking
 from etcdmeta.store.opening import open_commits, open_strategy
 from etcdmeta.store.operations import Fence, Operation, Outcome, new_operation_id, operation_time
+from etcdmeta.store.pruning import Pruned
 from etcdmeta.store.restore import acceptance, read_counters
 from etcdmeta.store.shortcuts import Shortcuts
 
@@ -339,8 +340,10 @@ class MetaStore(Shortcuts, Looking):
 
     # --- upkeep and repairs
 
-    def prune_ledger(self, *, timeout: float | None = None, fence: Fence | None = None, now: int | None = None) -> int:
-        """Forget old operations; how many. What is younger than 30 days, among the newest 50,000, or lasting, stays.
+    def prune_ledger(
+        self, *, timeout: float | None = None, fence: Fence | None = None, now: int | None = None
+    ) -> Pruned:
+        """Forget old operations. What is younger than 30 days, among the newest 50,000, lasting, or unreadable, stays.
 
         First the floor in the guard is raised, then the entries go, oldest first: interrupted, the same call goes on.
         ``now``: what they are old by, ns; the own clock (an agent's, where it does it), if it is not given.

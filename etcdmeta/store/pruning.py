@@ -3,25 +3,29 @@
 The floor is raised in the guard first (`RaiseLedgerFloor`), so that nobody takes a missing entry for a restore of etcd;
 then the entries go, oldest first. What is kept: 30 days, since an operation id may be sent again for so long; the
 newest 50,000; and the newest 10,000 older ones that last: what was forced, who took a shard's last owner, or the last
-serving one, away, and what became of plans.
+serving one, away, and what became of plans. And every entry that cannot be read: how old it is and what it tells,
+nobody knows; it is named, and whoever finds out may take it away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from etcdmeta.consensus.protocol import Ambiguous, Strategy
-from etcdmeta.errors import ConflictPersists
+from etcdmeta.errors import ConflictPersists, RecordUnreadable
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.transaction import Compare, Delete, Transaction
-from etcdmeta.store.ledger import decode_entry
+from etcdmeta.store.ledger import decode_entry, shown_key
 from etcdmeta.store.operations import Fence
 
 KEPT_ENTRIES = 50_000
 KEPT_LASTING = 10_000
+NAMED = 10
+"""Unreadable entries that are named; the others are counted."""
 _A_STEP = 100
 
 
@@ -32,19 +36,45 @@ class Old(NamedTuple):
     revision: int
 
 
-def prunable(strategy: Strategy, keyspace: Keyspace, before: int, deadline: float) -> list[Old]:
-    """The entries of ``before`` (nanoseconds since 1970) that may go, oldest first. Raises what the strategy raises."""
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """``forgotten``: how many entries went. ``unreadable``: keys in etcd, as people see them, of entries that stay
+    since nobody can read them, oldest first, at most 10; there are ``unreadable_count`` beyond the newest 50,000."""
+
+    forgotten: int = 0
+    unreadable: tuple[str, ...] = ()
+    unreadable_count: int = 0
+
+
+class Found(NamedTuple):
+    """``old``: what may go, oldest first. ``unreadable``: the keys of what nobody can tell it of, oldest first."""
+
+    old: list[Old]
+    unreadable: list[bytes]
+
+    def pruned(self, forgotten: int) -> Pruned:
+        """What to tell when so many of the old ones are gone."""
+        return Pruned(forgotten, tuple(map(shown_key, self.unreadable[:NAMED])), len(self.unreadable))
+
+
+def prunable(strategy: Strategy, keyspace: Keyspace, before: int, deadline: float) -> Found:
+    """The entries of ``before`` (nanoseconds since 1970) that may go. Raises what the strategy raises."""
     start, end = (keyspace.absolute(key) for key in keys.LEDGER_SPAN)
     kvs = [kv for page in strategy.list(start, end, deadline=deadline) for kv in page.kvs]
     kvs.sort(key=lambda kv: kv.mod_revision)
     old: list[Old] = []
     lasting: list[Old] = []
+    unreadable: list[bytes] = []
     for kv in kvs[: max(0, len(kvs) - KEPT_ENTRIES)]:
-        entry = decode_entry(kv)
+        try:
+            entry = decode_entry(kv)
+        except RecordUnreadable:
+            unreadable.append(kv.key)
+            continue
         if entry.time < before:
             (lasting if entry.lasting else old).append(Old(kv.key, kv.mod_revision))
     old += lasting[: max(0, len(lasting) - KEPT_LASTING)]
-    return sorted(old, key=lambda entry: entry.revision)
+    return Found(sorted(old, key=lambda entry: entry.revision), unreadable)
 
 
 def prune(

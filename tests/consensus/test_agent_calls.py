@@ -21,6 +21,8 @@ from etcdmeta.consensus.etcd import EtcdStrategy
 from etcdmeta.consensus.protocol import Delegate
 from etcdmeta.records.transaction import Compare, Put, Read, Transaction
 from etcdmeta.replica.changes import Change
+from etcdmeta.store import pruning
+from etcdmeta.store.pruning import Pruned
 from etcdmeta.testing.agents import serve_agent
 from tests.consensus.agents import Agents, in_thread, query
 from tests.store.invariants import check_cache, check_ledger
@@ -28,6 +30,17 @@ from tests.store.worlds import SECONDS, etcd_world, soon, wait_live
 
 if TYPE_CHECKING:
     from etcdmeta.embedded import Cluster
+
+
+def test_what_nobody_can_read_in_the_ledger_is_named_by_the_agent(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "KEPT_ENTRIES", 1)
+    agents.world.commit(Put(b"ledger/strange", b"\xff"))
+    agents.stores[0].init_cluster()
+    with MetaStore.open("agent://" + agents.addresses[0], cluster="prod", timeout=SECONDS) as store:
+        store.create_database("metrics")
+        assert store.prune_ledger() == Pruned(0, ("/etcdmeta/prod/ledger/strange",), 1)
 
 
 def test_opened_by_its_address_all_of_a_store_works(agents: Agents) -> None:
@@ -47,7 +60,7 @@ def test_opened_by_its_address_all_of_a_store_works(agents: Agents) -> None:
         entries = store.history()
         assert [entry.command for entry in entries[-2:]] == ["create database", "create continuous query"]
         assert all("ann@host" in entry.actor for entry in entries[-2:])
-        assert store.prune_ledger() == 0
+        assert store.prune_ledger() == Pruned()
         assert store.set_read_only(True).changed
         with pytest.raises(errors.ReadOnly):
             store.create_database("more")

@@ -252,6 +252,39 @@ def test_the_ledger_is_pruned_under_the_lead(local: World, turn_of: Turns) -> No
     assert LedgerPruning().run(turn_of(store, "ledger")) == ""
 
 
+def test_an_entry_that_nobody_can_read_is_left_to_people(
+    local: World, turn_of: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pass does the rest; alone, the time of the newest commit is that of one that can be read."""
+    monkeypatch.setattr(pruning, "KEPT_ENTRIES", 2)
+    old = local.open(clock=Ahead(-31 * DAY))
+    old.init_cluster()
+    old.create_database("metrics")
+    local.commit(Put(b"ledger/strange", b"\xff"))
+    store = local.open()
+    for number in range(2):
+        store.create_continuous_query("metrics", f"q{number}", "select 1")
+    key = local.keyspace.absolute(b"ledger/strange").decode()
+    turn = turn_of(store, "ledger")
+    local.commit(Put(b"ledger/newest", b"\xff"))  # it has no time
+    assert LedgerPruning().run(turn) == "forgot 2 old operations"
+    assert [note.things for note in turn.notes] == [1]
+    assert turn.notes[0].text.startswith(f"nobody can read the entry {key} of the ledger, so that it stays")
+    assert f"`etcdctl del {key}`" in turn.notes[0].text
+    local.commit(Put(b"ledger/another", b"\xff"))
+    runner = ServiceRunner(store, [LedgerPruning()])
+    turn_of.release()
+    runner.start()
+    try:
+        wait_until(lambda: runner.status()[0].passes, "a pass was made")
+        (status,) = runner.status()
+    finally:
+        runner.stop()
+    assert (status.failures, status.last_error) == (0, None)
+    assert [note.things for note in status.notes] == [2]
+    assert status.notes[0].text.startswith(f"nobody can read 2 entries, such as {key}, of the ledger")
+
+
 def test_a_copy_that_says_nothing_is_stuck(local: World, turn_of: Turns, caplog: pytest.LogCaptureFixture) -> None:
     store = local.open()
     with_groups(store, 1, keep="1d")

@@ -12,7 +12,9 @@ from etcdmeta.commands.owner import RemoveOwner
 from etcdmeta.commands.planning import decommission
 from etcdmeta.commands.query import CreateContinuousQuery
 from etcdmeta.consensus.local import LocalCluster, LocalStrategy
+from etcdmeta.records.transaction import Put, Transaction
 from etcdmeta.store import pruning, touching
+from etcdmeta.store.pruning import Pruned
 
 DAY = 86_400_000_000_000
 
@@ -52,11 +54,11 @@ def test_the_old_go_the_young_and_the_newest_stay(store: MetaStore, calendar: Ca
     fill(store, 150, "old")
     calendar.time += 31 * DAY
     fill(store, 10, "young")
-    assert store.prune_ledger() == 152
+    assert store.prune_ledger().forgotten == 152
     summaries = [entry.summary for entry in store.history(limit=None)]
     assert len(summaries) == 11
     assert "raised the ledger's floor" in summaries[-1]
-    assert store.prune_ledger() == 0
+    assert store.prune_ledger() == Pruned()
 
 
 def test_the_newest_stay_however_old(store: MetaStore, calendar: Calendar) -> None:
@@ -73,6 +75,28 @@ def test_what_was_forced_stays_for_ever(store: MetaStore, calendar: Calendar) ->
     calendar.time += 400 * DAY
     store.prune_ledger()
     assert [entry.command for entry in store.history(limit=None)][:2] == ["set read-only", "set read-only"]
+
+
+@pytest.mark.parametrize("garbage", [b"\xff\xff\xff", b"2\x04nope", b"2\x02[]", b"2\xa0\x8d\x06" + b"[" * 100_000])
+def test_what_nobody_can_read_stays_is_named_and_holds_nothing_up(
+    store: MetaStore, calendar: Calendar, garbage: bytes
+) -> None:
+    """No protobuf, no JSON, no JSON object, and JSON that is too deep to read."""
+    strange = [f"ledger/{number}-\x1b[31m" for number in range(12)]
+    fill(store, 10, "old")
+    for key in strange:
+        write = Put(store.keyspace.absolute(key.encode()), garbage)
+        store.strategy.transact(Transaction((), (write,)), deadline=store.deadline(5))
+    fill(store, 10, "later")
+    calendar.time += 31 * DAY
+    fill(store, 10, "young")
+    said = store.prune_ledger()
+    assert said.forgotten == 22
+    assert said.unreadable_count == 12
+    assert said.unreadable == tuple(f"/etcdmeta/prod/ledger/{number}-\\x1b[31m" for number in range(10))
+    left = store.history(limit=None)
+    assert [entry.operation_id for entry in left[:12]] == [key.removeprefix("ledger/") for key in strange]
+    assert store.prune_ledger() == Pruned(0, said.unreadable, 12)
 
 
 def test_the_floor_is_raised_before_anything_goes(store: MetaStore, calendar: Calendar) -> None:
@@ -136,7 +160,7 @@ def test_what_has_to_be_known_later_is_known_after_pruning_and_compaction(
         store.execute(FinishPlan(plan_id=plan.id))
         fill(store, 20, "later")
         calendar.time += 400 * DAY
-        assert store.prune_ledger() > 0
+        assert store.prune_ledger().forgotten > 0
         cluster.compact(store.read_consistent().revision)
 
         def of(noun: str, number: int) -> list[str]:

@@ -291,10 +291,14 @@ class PruneLedgerRequest(_message.Message):
     def __init__(self, cluster: _Optional[str] = ...) -> None: ...
 
 class PruneLedgerResponse(_message.Message):
-    __slots__ = ("forgotten",)
+    __slots__ = ("forgotten", "unreadable", "unreadable_count")
     FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_FIELD_NUMBER: _ClassVar[int]
+    UNREADABLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     forgotten: int
-    def __init__(self, forgotten: _Optional[int] = ...) -> None: ...
+    unreadable: _containers.RepeatedScalarFieldContainer[str]
+    unreadable_count: int
+    def __init__(self, forgotten: _Optional[int] = ..., unreadable: _Optional[_Iterable[str]] = ..., unreadable_count: _Optional[int] = ...) -> None: ...
 
 class JoinRequest(_message.Message):
     __slots__ = ("cluster", "host", "labels", "secret", "node_id", "cluster_id", "operation_id", "delegate")
