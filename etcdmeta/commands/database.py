@@ -127,6 +127,11 @@ class DropDatabase(Command):
 
     name: str
 
+    @property
+    def lasting(self) -> bool:
+        """Who dropped what is known for ever (bounded)."""
+        return True
+
     def plan(self, context: Context) -> Plan:
         name_key = keys.database_name(self.name)
         require_readable_key(context.snapshot, name_key, f"cannot tell whether database {self.name!r} is there")

@@ -69,6 +69,11 @@ class DeleteShardGroup(Command):
 
     group_id: int
 
+    @property
+    def lasting(self) -> bool:
+        """Who deleted what by hand is known for ever (bounded); what expires goes by `ExpireShardGroups`."""
+        return True
+
     def plan(self, context: Context) -> Plan:
         group = context.snapshot.group(self.group_id)
         result = {"group_id": group.id, "deleted_at": group.deleted_at}

@@ -200,6 +200,11 @@ class FinishNodeRemoval(Command):
 
     node_id: int
 
+    @property
+    def lasting(self) -> bool:
+        """Who removed which node is known for ever (bounded)."""
+        return True
+
     def plan(self, context: Context) -> Plan:
         snapshot = context.snapshot
         node = snapshot.node(self.node_id)

@@ -98,8 +98,8 @@ class Command(BaseModel):
 
     @property
     def lasting(self) -> bool:
-        """Whether its ledger entry is kept for ever: where a rule was broken by force, or the last serving owner could
-        go, people ask years later."""
+        """Whether its ledger entry is kept for ever: where a rule was broken by force, the last serving owner could go,
+        or something was dropped for good, people ask years later."""
         return bool(getattr(self, "force", False) or getattr(self, "allow_last", False)) or self.REPAIRS
 
     SECRET: ClassVar[frozenset[str]] = frozenset()

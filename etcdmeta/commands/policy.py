@@ -203,6 +203,11 @@ class DropPolicy(Command):
     database: str
     name: str
 
+    @property
+    def lasting(self) -> bool:
+        """Who dropped what is known for ever (bounded)."""
+        return True
+
     def plan(self, context: Context) -> Plan:
         database = context.snapshot.database(self.database)
         policy = _policy(context, database, self.name)

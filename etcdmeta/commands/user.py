@@ -85,6 +85,11 @@ class DropUser(Command):
 
     name: str
 
+    @property
+    def lasting(self) -> bool:
+        """Who dropped whom is known for ever (bounded)."""
+        return True
+
     def plan(self, context: Context) -> Plan:
         user = _user(context, self.name)
         builder = PlanBuilder()

@@ -2,14 +2,17 @@
 
 The floor is raised in the guard first (`RaiseLedgerFloor`), so that nobody takes a missing entry for a restore of etcd;
 then the entries go, oldest first. What is kept: 30 days, since an operation id may be sent again for so long; the
-newest 50,000; and the newest 10,000 older ones that last: what was forced, who took a shard's last owner, or the last
-serving one, away, and what became of plans. And every entry that cannot be read: how old it is and what it tells,
-nobody knows; it is named, and whoever finds out may take it away.
+newest 50,000; and 10,000 older ones that last: what was forced, who took a shard's last owner, or the last serving one,
+away, who dropped databases, policies and users, deleted groups by hand and removed nodes, and what became of plans. Of
+each command the newest, and where there are more than 10,000, the most frequent give way first: a program that makes
+and drops databases all day takes nobody's plans away. And every entry that cannot be read: how old it is and what it
+tells, nobody knows; it is named, and whoever finds out may take it away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,7 +66,7 @@ def prunable(strategy: Strategy, keyspace: Keyspace, before: int, deadline: floa
     kvs = [kv for page in strategy.list(start, end, deadline=deadline) for kv in page.kvs]
     kvs.sort(key=lambda kv: kv.mod_revision)
     old: list[Old] = []
-    lasting: list[Old] = []
+    lasting: defaultdict[str, list[Old]] = defaultdict(list)
     unreadable: list[bytes] = []
     for kv in kvs[: max(0, len(kvs) - KEPT_ENTRIES)]:
         try:
@@ -72,8 +75,10 @@ def prunable(strategy: Strategy, keyspace: Keyspace, before: int, deadline: floa
             unreadable.append(kv.key)
             continue
         if entry.time < before:
-            (lasting if entry.lasting else old).append(Old(kv.key, kv.mod_revision))
-    old += lasting[: max(0, len(lasting) - KEPT_LASTING)]
+            (lasting[entry.command] if entry.lasting else old).append(Old(kv.key, kv.mod_revision))
+    share = _share(list(map(len, lasting.values())), KEPT_LASTING)
+    for each in lasting.values():
+        old += each[: max(0, len(each) - share)]
     return Found(sorted(old, key=lambda entry: entry.revision), unreadable)
 
 
@@ -107,3 +112,15 @@ def prune(
             )
         gone += len(step)
     return gone
+
+
+def _share(counts: Collection[int], most: int) -> int:
+    """The largest number that each may have so that all together have at most ``most``: who has less leaves the rest to
+    the others."""
+    left = most
+    for place, count in enumerate(sorted(counts)):
+        share = left // (len(counts) - place)
+        if count > share:
+            return share
+        left -= count
+    return most

@@ -12,6 +12,7 @@ from etcdmeta.commands.owner import RemoveOwner
 from etcdmeta.commands.planning import decommission
 from etcdmeta.commands.query import CreateContinuousQuery
 from etcdmeta.consensus.local import LocalCluster, LocalStrategy
+from etcdmeta.model.times import format_time
 from etcdmeta.records.transaction import Put, Transaction
 from etcdmeta.store import pruning, touching
 from etcdmeta.store.pruning import Pruned
@@ -129,6 +130,67 @@ def test_of_what_lasts_the_newest_stay(store: MetaStore, calendar: Calendar, mon
     calendar.time += 400 * DAY
     store.prune_ledger()
     assert [entry.operation_id for entry in store.history(commands=("set read-only",))] == lasting[2:]
+
+
+def test_who_dropped_what_stays(store: MetaStore, calendar: Calendar) -> None:
+    store.create_policy("metrics", "week", duration="7d", replicas=1)
+    node = store.add_node("a:1")
+    group = store.create_shard_group("metrics", "week", calendar.time)
+    store.delete_shard_group(group.id)
+    store.drop_policy("metrics", "week")
+    store.create_database("scratch")
+    store.drop_database("scratch")
+    store.create_user("bob", "secret words")
+    store.drop_user("bob")
+    store.remove_node(node.id)
+    fill(store, 20, "old")
+    calendar.time += 400 * DAY
+    store.prune_ledger()
+    assert [entry.summary for entry in store.history(limit=None)][:-6] == [
+        f"marked shard group {group.id} deleted: {format_time(group.start)} to {format_time(group.end)}",
+        "dropped policy 'week' of database 'metrics' and everything in it",
+        "dropped database 'scratch' and everything in it",
+        "dropped user 'bob'",
+        f"removed node {node.id} (a:1)",
+    ]
+    (dropped,) = store.history(touching=touching(store.snapshot(), "database", "scratch"))
+    assert dropped.command == "drop database"
+
+
+@pytest.mark.parametrize(
+    ("counts", "most", "share"),
+    [
+        ([], 10, 10),
+        ([10], 10, 10),
+        ([11], 10, 10),
+        ([2, 3, 5], 10, 10),
+        ([2, 3, 6], 10, 5),
+        ([100, 2, 100], 10, 4),
+        ([100, 100, 100], 10, 3),
+    ],
+)
+def test_the_most_frequent_of_what_lasts_give_way(counts: list[int], most: int, share: int) -> None:
+    assert pruning._share(counts, most) == share
+    assert sum(min(count, share) for count in counts) <= most
+
+
+def test_what_is_dropped_all_day_takes_nobody_s_plans_away(
+    store: MetaStore, calendar: Calendar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "KEPT_LASTING", 6)
+    store.set_read_only(True)
+    store.set_read_only(False)
+    for number in range(20):
+        store.create_database(f"scratch{number}")
+        store.drop_database(f"scratch{number}")
+    fill(store, 20, "later")
+    calendar.time += 400 * DAY
+    store.prune_ledger()
+    assert [(entry.command, entry.summary) for entry in store.history(limit=None)][:-6] == [
+        ("set read-only", "the cluster is read-only"),
+        ("set read-only", "the cluster takes writes"),
+        *(("drop database", f"dropped database 'scratch{number}' and everything in it") for number in range(16, 20)),
+    ]
 
 
 def test_who_took_the_last_owner_away_lasts() -> None:
