@@ -12,9 +12,10 @@ from etcdmeta.commands.quarantine import require_readable, require_readable_grou
 from etcdmeta.commands.shard_edit import check_reason
 from etcdmeta.errors import NodeUnavailable, PlanConflict
 from etcdmeta.model.entities import Node
-from etcdmeta.model.moveplans import ENDED_STATES, Move, MovePlan, PlanKind, PlanState
+from etcdmeta.model.moveplans import ENDED_STATES, Move, MovePlan, PlanState
 from etcdmeta.model.moves import SETTLED, is_settled, move_state
 from etcdmeta.model.owners import NodeState
+from etcdmeta.model.planqueries import put_back, states_at_work
 from etcdmeta.model.planstates import check_plan_transition
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
@@ -29,9 +30,10 @@ class StartPlan(Command):
     """A proposed plan begins, or a paused one goes on. Running already: unchanged.
 
     Its subjects take no shards from now on: they drain, or are being removed where they go for good (replace,
-    ``remove_subjects``); what they were is kept, for an abort. A plan that undoes another puts that one's subjects back
-    to what they were. Refused while another plan at work has moves left that take from, or bring to, the same node at
-    the same shard; but for subjects of this plan, whose owners have to go whatever others intend.
+    ``remove_subjects``); what they were is kept, for an abort. A plan that undoes one that is done puts the nodes whose
+    state that one set back to what they were, where nobody has changed them since. Refused while another plan at work
+    has moves left that take from, or bring to, the same node at the same shard; but for subjects of this plan, whose
+    owners have to go whatever others intend; and while one empties a node that an undo puts back.
 
     Rows: proposed → running, paused → running. Compares: ``mod(plan/I)``; range ``plan/``: ``mod<r+1``; ``mod(node/N)``
     of each subject. Writes: ``plan/I``, ``node/N``. Result: ``plan_id``, ``state``. Errors: `PlanNotFound`,
@@ -56,9 +58,13 @@ class StartPlan(Command):
         require_readable(snapshot, *keys.PLANS_SPAN, f"plan {plan.id} cannot start beside plans that nobody can read")
         moves = snapshot.plan_moves(plan.id)
         check_apart(moves)
-        _require_no_conflict(snapshot, plan, moves)
         if plan.undoes:
-            check_plan_transition(snapshot.plan(plan.undoes), PlanState.UNDONE)
+            undone = snapshot.plan(plan.undoes)
+            check_plan_transition(undone, PlanState.UNDONE)
+            states = put_back(snapshot, undone)
+        else:
+            states = states_at_work(snapshot, plan)
+        _require_no_conflict(snapshot, plan, moves, states)
         if plan.replacement and not snapshot.node(plan.replacement).takes_shards:
             node = snapshot.node(plan.replacement)
             raise NodeUnavailable(
@@ -68,7 +74,7 @@ class StartPlan(Command):
             )
         builder = _changing(plan).require_unchanged(*keys.PLANS_SPAN, snapshot.revision)
         prior = dict(plan.prior_states)
-        for node, state in _nodes_at_work(snapshot, plan):
+        for node, state in _present(snapshot, states):
             prior.setdefault(node.id, str(node.state))
             if node.state in {state, NodeState.REMOVING} and not plan.undoes:
                 builder.require_modified(keys.node(node.id), node.mod_revision)
@@ -128,7 +134,7 @@ class AbortPlan(Command):
         after = PlanState.ABORTING if plan.is_active else PlanState.ABORTED
         check_plan_transition(plan, after)
         builder = _changing(plan)
-        for node, state in _nodes_at_work(snapshot, plan):
+        for node, state in _present(snapshot, states_at_work(snapshot, plan)):
             before = plan.prior_states.get(node.id)
             if before is not None and node.state == state != before:
                 set_state(builder, node, before)
@@ -175,7 +181,7 @@ class FinishPlan(Command):
             )
         builder, removed = _changing(plan), ""
         if after is PlanState.DONE:
-            for node_id in plan.subjects if _removes(plan) else ():
+            for node_id in plan.subjects if plan.removes_subjects else ():
                 node = snapshot.node(node_id)
                 if node.state != NodeState.REMOVED:
                     finish_removal(builder, snapshot, node)
@@ -229,34 +235,31 @@ def _result(plan: MovePlan) -> Mapping[str, Any]:
     return {"plan_id": plan.id, "state": str(plan.state)}
 
 
-def _removes(plan: MovePlan) -> bool:
-    """Whether its subjects go for good."""
-    return bool(plan.remove_subjects or plan.kind == PlanKind.REPLACE)
-
-
-def _nodes_at_work(snapshot: Snapshot, plan: MovePlan) -> Iterator[tuple[Node, NodeState | str]]:
-    """The nodes whose state the plan sets, and to what, while it is at work; removed ones are past that."""
-    undone = snapshot.find_plan(plan.undoes) if plan.undoes else None
-    if undone is not None:
-        for node_id in undone.subjects:
-            node = snapshot.find_node(node_id)
-            if node is not None and node.state != NodeState.REMOVED:
-                yield node, undone.prior_states.get(node_id, NodeState.JOINED)
-        return
-    for node_id in plan.subjects:
+def _present(snapshot: Snapshot, states: Mapping[int, str]) -> Iterator[tuple[Node, NodeState | str]]:
+    """The nodes whose state is to be set, and to what; removed ones are past that."""
+    for node_id, state in states.items():
         node = snapshot.find_node(node_id)
-        if node is None or node.state == NodeState.REMOVED:
-            continue
-        yield node, NodeState.REMOVING if _removes(plan) else NodeState.DRAINING
+        if node is not None and node.state != NodeState.REMOVED:
+            yield node, state
 
 
-def _require_no_conflict(snapshot: Snapshot, plan: MovePlan, moves: tuple[Move, ...]) -> None:
-    """Raises `PlanConflict`."""
+def _require_no_conflict(
+    snapshot: Snapshot, plan: MovePlan, moves: tuple[Move, ...], states: Mapping[int, str]
+) -> None:
+    """``states``: of nodes, which it sets. Raises `PlanConflict`."""
     free = set(plan.subjects)
     own = {(m.shard_id, n) for m in moves for n in (m.from_node, m.to_node) if n and n not in free}
     for other in snapshot.plans():
         if other.id == plan.id or not other.is_active:
             continue
+        emptied = sorted(states.keys() & set(other.subjects)) if plan.undoes else ()
+        if emptied:
+            raise PlanConflict(
+                f"plan {other.id} ({other.kind}) is {other.state} and empties node {emptied[0]}",
+                value=other.id,
+                rule="what undoes a plan gives its nodes shards again, which another plan at work takes off them",
+                remedy=f"let plan {other.id} end, or abort it, and plan anew",
+            )
         for move in snapshot.plan_moves(other.id):
             met = [n for n in (move.from_node, move.to_node) if (move.shard_id, n) in own]
             if met and move_state(snapshot, move) not in SETTLED:

@@ -122,6 +122,11 @@ class MovePlan(Record):
         return self.state in ACTIVE_STATES
 
     @property
+    def removes_subjects(self) -> bool:
+        """Whether its subjects go for good."""
+        return self.remove_subjects or self.kind == PlanKind.REPLACE
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing of it is left to do."""
         return self.state in ENDED_STATES

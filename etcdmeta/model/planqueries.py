@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from etcdmeta.errors import PlanNotFound
 from etcdmeta.model.decoded import DecodedCache
-from etcdmeta.model.moveplans import MOVES_A_PAGE, Move, MovePlan
+from etcdmeta.model.moveplans import MOVES_A_PAGE, Move, MovePlan, PlanState
+from etcdmeta.model.owners import NodeState
 
 if TYPE_CHECKING:
+    from etcdmeta.model.snapshot import Snapshot
     from etcdmeta.model.tables import Decoder, Tables
 
 
@@ -71,3 +73,26 @@ class PlanQueries:
                 break  # it is being written: see PlanState.DRAFTING
             moves += self.cache.get(("moves", plan_id, page), row, self.decoder.moves)
         return tuple(moves)
+
+
+def states_at_work(snapshot: Snapshot, plan: MovePlan) -> dict[int, str]:
+    """Node id → the state that the plan gives it while it is at work: subjects drain, or are being removed where they
+    go for good; of a plan that undoes another, what the nodes were before that one."""
+    if plan.undoes:
+        undone = snapshot.find_plan(plan.undoes)
+        return {} if undone is None else dict(undone.prior_states)
+    return dict.fromkeys(plan.subjects, NodeState.REMOVING if plan.removes_subjects else NodeState.DRAINING)
+
+
+def put_back(snapshot: Snapshot, undone: MovePlan) -> dict[int, str]:
+    """Node id → the state that undoing the plan gives it: what it was before, where it still is what the plan made it.
+    A plan that was aborted has put them back itself."""
+    if undone.state != PlanState.DONE:
+        return {}
+    given = states_at_work(snapshot, undone)
+    nodes = {node_id: snapshot.find_node(node_id) for node_id in undone.prior_states}
+    return {
+        node_id: undone.prior_states[node_id]
+        for node_id, node in nodes.items()
+        if node is not None and node.state == given.get(node_id) and node.state != NodeState.REMOVED
+    }

@@ -187,7 +187,7 @@ def test_what_would_be_made_unavailable_is_named() -> None:
 
 def test_an_undo_names_what_cannot_go_back() -> None:
     """Shard 1 went from node 1, which is down, to 2; shard 2 was given a second owner, 2, and wants it; of shard 3
-    nobody is up but who came, and that one failed; shard 4 goes back.
+    nobody is up but who came, and that one failed, at shard 3; shard 4 goes back.
     """
     shards = [on(2), on(1, 2), {1: "active", 3: "failed"}, on(3)]
     cluster = small(*shards, zones="    ", down=(1,), wanted=2)
@@ -198,6 +198,7 @@ def test_an_undo_names_what_cannot_go_back() -> None:
     assert draft.left_out == (
         (1, "node 1, where it was, takes no shards or is down"),
         (2, "without node 2 it would have fewer owners than its policy wants"),
+        (3, "node 3 failed at it: repair it, or cancel it"),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from etcdmeta.commands.moving import AdvanceMove
+from etcdmeta.commands.planning import undo
 from etcdmeta.errors import Fenced, InvalidInput, MoveBlocked, PlanConflict
 from etcdmeta.model.moveplans import Move, PlanKind, PlanLimits, PlanState
 from etcdmeta.model.moves import MoveState, move_state
@@ -233,6 +234,36 @@ def test_undone(local: World) -> None:
     assert (undone.state, undone.undone_by) == (PlanState.UNDONE, undo.id)
     with pytest.raises(PlanConflict):
         store.propose(draft(*back[:2], kind=PlanKind.UNDO, undoes=plan.id))
+
+
+@pytest.mark.parametrize("steps", range(1, 13))  # past all that there are
+def test_undone_from_wherever_it_was_stopped(local: World, steps: int) -> None:
+    """And that one is stopped, too, and another brings back what is left."""
+    store = local.open()
+    shards, plan = a_plan_of_all_kinds(store)
+    before = [owners(store.snapshot(), shard) for shard in shards]
+    history = History(store)
+    for undoing in (plan, None, None):
+        made = undoing or started(store, undo(store.snapshot(), plan.id))
+        with copying(store), suppress(Killed):
+            Applier(Dying(store, steps, done=True), retries=QUICK, at_once=1).run(made.id)  # type: ignore[arg-type]
+            store.wait_for(lambda snapshot, made=made: snapshot.plan(made.id).has_ended, SECONDS)
+        if store.snapshot().plan(made.id).state == PlanState.DONE:
+            if undoing is None:
+                break
+            continue
+        with pytest.raises(PlanConflict, match="is running"):
+            store.propose(undo(store.snapshot(), made.id))
+        store.abort_plan(made.id)
+        assert carried_out(store, made.id).state == PlanState.ABORTED
+    else:
+        last = started(store, undo(store.snapshot(), plan.id))
+        assert carried_out(store, last.id).state == PlanState.DONE
+    history.close()
+    assert [owners(store.snapshot(), shard) for shard in shards] == before
+    assert store.snapshot().plan(plan.id).state == PlanState.UNDONE
+    history.check_service(shards[:3])
+    check_picture(store.snapshot())
 
 
 def test_nodes_are_drained_removed_and_put_back(local: World) -> None:
