@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING, NamedTuple
 
+from etcdmeta.cli.agent_clusters import by_cluster
 from etcdmeta.cli.output import Output
 from etcdmeta.cli.screens import AgentItem, ServiceItem, ServiceNoteItem
 from etcdmeta.cli.tables import Column, draw
@@ -19,9 +20,11 @@ _LONGEST = 60
 
 
 class ServiceRow(NamedTuple):
-    """One service, over all agents that answered. ``who``: the leader as people call it; "": nobody, as far as those
-    know. ``told``: by the leader itself; None: it did not answer, or stands for nothing any more."""
+    """One service, over all agents of one cluster that answered. ``cluster``: which, "" where there is one only.
+    ``who``: the leader as people call it; "": nobody, as far as those know. ``told``: by the leader itself; None: it
+    did not answer, or stands for nothing any more."""
 
+    cluster: str
     name: str
     who: str
     since: int | None
@@ -50,9 +53,15 @@ def item_of_service(said: ServiceReport) -> ServiceItem:
 
 
 def service_rows(agents: Sequence[AgentItem]) -> list[ServiceRow]:
-    """In the order in which the agents name them; of a leader that does not answer, what the others saw of it."""
-    names = dict.fromkeys(service.name for agent in agents for service in agent.services)
-    return [_row(name, agents) for name in names]
+    """Of one cluster after the other, in the order in which its agents name them; of a leader that does not answer,
+    what the others saw of it."""
+    clusters, rows = by_cluster(agents), []
+    silent = [agent for agent in agents if not agent.answers]
+    for cluster in clusters:
+        label = cluster.label if len(clusters) > 1 else ""
+        names = dict.fromkeys(service.name for agent in cluster.agents for service in agent.services)
+        rows += [_row(label, name, [*cluster.agents, *silent]) for name in names]
+    return rows
 
 
 def service_table(output: Output, agents: Sequence[AgentItem]) -> None:
@@ -61,7 +70,9 @@ def service_table(output: Output, agents: Sequence[AgentItem]) -> None:
     if not rows:
         return
     output.lines([""])
+    which: list[Column[ServiceRow]] = [Column("CLUSTER", lambda row: row.cluster)] if rows[0].cluster else []
     columns: tuple[Column[ServiceRow], ...] = (
+        *which,
         Column("SERVICE", lambda row: row.name),
         Column("LEADER", lambda row: row.who or NOBODY, style=lambda row: "" if row.who else "red"),
         Column("SINCE", lambda row: _time(row.since)),
@@ -80,13 +91,14 @@ def service_warnings(agents: Sequence[AgentItem]) -> list[str]:
     """What somebody should know: services that nobody runs, that fail, or that leave something to people."""
     found = []
     for row in service_rows(agents):
+        where = f"cluster {row.cluster}: " if row.cluster else ""
         if not row.who:
-            found.append(f"nobody runs the service {row.name}")
-        found += [f"service {row.name}: {problem}" for problem in _problems(row)]
+            found.append(f"{where}nobody runs the service {row.name}")
+        found += [f"{where}service {row.name}: {problem}" for problem in _problems(row)]
     return found
 
 
-def _row(name: str, agents: Sequence[AgentItem]) -> ServiceRow:
+def _row(cluster: str, name: str, agents: Sequence[AgentItem]) -> ServiceRow:
     seen: tuple[int, str] = (0, "")
     for agent in agents:
         for service in agent.services:
@@ -94,9 +106,9 @@ def _row(name: str, agents: Sequence[AgentItem]) -> ServiceRow:
                 continue
             if service.leads:
                 who = agent.address if agent.node_id is None else f"n{agent.node_id}"
-                return ServiceRow(name, who, service.since, service)
+                return ServiceRow(cluster, name, who, service.since, service)
             seen = max(seen, (service.since or 0, service.leader or ""))
-    return ServiceRow(name, _called(seen[1], agents), seen[0] or None, None)
+    return ServiceRow(cluster, name, _called(seen[1], agents), seen[0] or None, None)
 
 
 def _called(leader: str, agents: Sequence[AgentItem]) -> str:

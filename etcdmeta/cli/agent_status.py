@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etcdmeta.cli.agent import app
+from etcdmeta.cli.agent_clusters import cluster_labels, cluster_warnings
 from etcdmeta.cli.agent_services import item_of_service, service_table, service_warnings
 from etcdmeta.cli.exits import DEGRADED, UNAVAILABLE
 from etcdmeta.cli.frame import verb
@@ -39,7 +40,10 @@ def status(
         typer.Argument(metavar="ADDRESS", help="host:port of agents; without: all that the live nodes name."),
     ] = None,
 ) -> None:
-    """Ask agents how they, their pictures and their sources are."""
+    """Ask agents how they, their pictures and their sources are.
+
+    Agents of several clusters are told apart: the services below them are those of each.
+    """
     from etcdmeta.store.agents import agent_statuses
 
     session = Session.of(ctx)
@@ -62,7 +66,7 @@ def status(
         )
     _raise_mistakes(said, given)
     items = [item_of(address, answer, nodes.get(address)) for address, answer in said.items()]
-    session.output.listing(listing(items), picture)
+    session.output.listing(listing(items, None if picture is None else picture.cluster_id), picture)
     if session.output.is_table:
         service_table(session.output, items)
     answering = sum(item.answers for item in items)
@@ -80,14 +84,17 @@ def named_by(snapshot: Snapshot) -> dict[str, int]:
     return found
 
 
-def listing(items: list[AgentItem]) -> Listing[AgentItem]:
-    """The agents in every format."""
+def listing(items: list[AgentItem], own: int | None = None) -> Listing[AgentItem]:
+    """The agents in every format. ``own``: the cluster whose nodes name them, where nobody gave their addresses."""
+    labels = cluster_labels(items)
+    which: list[Column[AgentItem]] = [Column("CLUSTER", lambda item: labels.get(item.address, "-"))] if labels else []
     return Listing(
         kind="AgentList",
         items=items,
         columns=(
             Column("NODE", lambda item: "-" if item.node_id is None else f"n{item.node_id}", right=True),
             Column("ADDRESS", lambda item: item.address),
+            *which,
             Column("STATE", _state, style=lambda item: "" if item.state == "live" else "red"),
             Column("GENERATION", lambda item: _number(item.generation), right=True),
             Column("AGE", _age, right=True),
@@ -107,7 +114,7 @@ def listing(items: list[AgentItem]) -> Listing[AgentItem]:
         things="agents",
         flat={"services": _flat_services},
         summary={"agents": len(items), "answering": sum(item.answers for item in items)},
-        warnings=service_warnings(items),
+        warnings=[*cluster_warnings(items, own), *service_warnings(items)],
     )
 
 

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from etcdmeta import MetaStore
+from etcdmeta.cli.agent_clusters import cluster_warnings
 from etcdmeta.cli.agent_status import item_of, named_by
 from etcdmeta.embedded import Cluster
 from etcdmeta.errors import Defect, TooManyRequests, Unavailable
@@ -224,6 +225,43 @@ def test_who_runs_the_services_and_what_they_did(cli: Cli, serving: Serve) -> No
     assert "retention=leads,plans=leads" in cli("agent", "status", leading, "-o", "csv").out
 
 
+def test_agents_of_several_clusters_are_told_apart(cli: Cli, serving: Serve) -> None:
+    """Two are called the same; one has no picture yet."""
+    mine = serving(with_services(standing_by("plans", "agent h9:8188"), pb.ServiceStatus(name="ledger"), node_id=4))
+    leads = serving(with_services(LEADS))
+    theirs = with_services(pb.ServiceStatus(name="retention"), standing_by("plans", f"agent {AWAY}"), node_id=3)
+    theirs.cluster_id = 77
+    other = serving(theirs)
+    starting = pb.StatusResponse(cluster="lab", state="cold")
+    lab, early = serving(pb.StatusResponse(cluster="lab", cluster_id=5)), serving(starting)
+    ran = cli("agent", "status", mine, other, leads, AWAY)
+    here, there = "prod (9223372036854775813)", "prod (77)"
+    rows = [line.split("  ") for line in ran.lines]
+    assert ran.lines[0].split()[:3] == ["NODE", "ADDRESS", "CLUSTER"]
+    assert [there in line for line in ran.lines[1:5]] == [False, True, False, False]
+    assert [here in line for line in ran.lines[1:5]] == [True, False, True, False]
+    below = [[cell.strip() for cell in row if cell.strip()] for row in rows[rows.index([""]) + 1 :]]
+    assert [row[:3] for row in below] == [
+        ["CLUSTER", "SERVICE", "LEADER"],
+        [here, "plans", "agent h9:8188"],
+        [here, "ledger", "nobody"],
+        [here, "retention", "n3"],
+        [there, "retention", "nobody"],
+        [there, "plans", f"agent {AWAY}"],
+    ]
+    warned = cli("agent", "status", mine, other, leads, "-o", "json").json["warnings"]
+    assert warned == [
+        f"these agents are of 2 clusters, each with services of its own: {here}: {mine}, {leads}; {there}: {other}",
+        f"cluster {here}: nobody runs the service ledger",
+        f"cluster {here}: service retention: retention is held back by its cap",
+        f"cluster {there}: nobody runs the service retention",
+    ]
+    assert cli("agent", "status", lab, early, "-o", "json").json["warnings"] == []  # it is of the one of that name
+    (warning,) = cli("agent", "status", early, mine, "-o", "json").json["warnings"][:1]
+    assert warning.endswith(f"lab (id unknown): {early}; {here}: {mine}")
+    assert "CLUSTER" not in cli("agent", "status", mine, leads).out
+
+
 @pytest.mark.parametrize("format_", ["json", "jsonl", "yaml", "csv", "tsv", "name", "wide", "table"])
 def test_formats(format_: str, cli: Cli, serving: Serve) -> None:
     address = serving(WELL)
@@ -345,6 +383,12 @@ def test_without_addresses(prod: Cli, serving: Serve, etcd_cluster: Cluster, etc
         ("3", "not an address", False),
     ]
     assert ran.json["generation"] == 4
+    own = ran.json["clusterId"]
+    assert ran.json["warnings"] == [
+        f"agent {well} is of another cluster, prod (9223372036854775813): the one that was asked is {own}; the address "
+        "in a node's record is old, or somebody else's"
+    ]
+    assert cluster_warnings([item_of("h1:1", _status(cluster_id=int(own)), 1)], int(own)) == []
 
 
 def test_none_at_all() -> None:
