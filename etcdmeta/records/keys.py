@@ -212,6 +212,11 @@ def grace_down(service: str) -> bytes:
     return b"grace/" + service.encode() + b"/down"
 
 
+def grace_seen(service: str) -> bytes:
+    """Under no lease: which revisions the service has seen when."""
+    return b"grace/" + service.encode() + b"/seen"
+
+
 def secret(user_id: int) -> bytes:
     return b"secret/%016x" % user_id
 

@@ -6,16 +6,18 @@ no lost disk but a lost rack or network, and somebody has to look. What it does 
 aborted and undone.
 
 How long something is lost is told by what is stored, so that a change of leader resets nothing: a failed owner says
-``since`` when, and which nodes are down is noted at each pass (`etcdmeta.services.absences`). Nothing stored says since
-when a shard has fewer owners than its policy wants, none of them being lost (an owner was removed, the policy wants
-more): that is measured by the leader's own monotonic clock, and a new leader begins to wait anew.
+``since`` when, and which nodes are down is noted at each pass (`etcdmeta.services.absences`). A shard that has fewer
+owners than its policy wants, none of them being lost (an owner was removed, the policy wants more), has been so since
+its group and its policy changed last, and could be helped since a node joined last, or a plan that had it ended: for as
+long as a revision is old that somebody saw after all of these (`etcdmeta.services.standstill`). What nothing stored
+tells, such as an owner on a node that was removed, is measured by the leader's own monotonic clock.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from etcdmeta.commands.moveplan import StartPlan
 from etcdmeta.commands.planning import repair as plan_repair
@@ -24,6 +26,7 @@ from etcdmeta.model.owners import OwnerStatus
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.services.absences import down_since
 from etcdmeta.services.service import Note, Turn
+from etcdmeta.services.standstill import revision_before
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +60,13 @@ class Repairing:
         snapshot, now = turn.store.latest(), turn.now()
         down = down_since(turn, snapshot, now)
         lost = {move.shard_id for move in plan_repair(snapshot, now=now).moves}
+        before = revision_before(turn, snapshot, now, int(self._delay * 1e9), noting=bool(lost))
         at, lead = self._monotonic(), turn.fence().create_revision
         if lead != self._lead:
             self._seen, self._lead = {}, lead  # another looked meanwhile, or nobody
         self._seen = {shard_id: self._seen.get(shard_id, at) for shard_id in lost}
-        ripe = sorted(s for s in lost if self._lost_for(snapshot, s, now, down, at) >= self._delay)
+        young = {s for s in lost if self._lost_for(snapshot, s, now, down, at) < self._delay}
+        ripe = sorted((lost - young) | short_before(snapshot, young, before))
         if not ripe or any(p.kind == PlanKind.REPAIR and p.state in ACTIVE_STATES for p in snapshot.plans()):
             return ""
         missing, nodes = down_of(snapshot)
@@ -95,6 +100,26 @@ class Repairing:
 
     def interrupt(self) -> None:
         """A pass is two commits."""
+
+
+def short_before(snapshot: Snapshot, shard_ids: Collection[int], revision: int) -> set[int]:
+    """Those that had fewer owners than their policies want at that revision already, and could be helped; 0: none."""
+    if not revision or any(node.create_revision > revision for node in snapshot.nodes()):
+        return set()
+    freed = {
+        move.shard_id
+        for plan in snapshot.plans()
+        if plan.has_ended and plan.mod_revision > revision
+        for move in snapshot.plan_moves(plan.id)
+    }
+    return {shard_id for shard_id in shard_ids if shard_id not in freed and _is_short(snapshot, shard_id, revision)}
+
+
+def _is_short(snapshot: Snapshot, shard_id: int, revision: int) -> bool:
+    group = snapshot.group_of_shard(shard_id)
+    policy = snapshot.database_by_id(group.database_id).policy_by_id(group.policy_id)
+    owners = [owner for owner in snapshot.shard(shard_id).owners if owner.status != OwnerStatus.LEAVING]
+    return max(group.mod_revision, policy.mod_revision) <= revision and len(owners) < policy.replicas
 
 
 def down_of(snapshot: Snapshot) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from etcdmeta.model.entities import Liveness
 from etcdmeta.model.moveplans import PlanKind, PlanState
 from etcdmeta.records import keys
 from etcdmeta.records.encoding import encode
+from etcdmeta.records.revisionmarks import Mark, decode_marks, encode_marks
 from etcdmeta.records.transaction import Delete, Put
 from etcdmeta.services.clocks import MINUTE, confirmed, earlier
 from etcdmeta.services.election import Lead, who_leads
@@ -370,6 +371,79 @@ def test_another_leader_of_repair_does_not_wait_anew_for_a_node_that_is_down(loc
     for seconds in (700, 900, 1100, 1299):
         assert a_new_leader_after(seconds) == ""
     assert a_new_leader_after(1300).startswith("began plan 1:")
+
+
+def test_another_leader_of_repair_does_not_wait_anew_for_a_shard_that_is_short(local: World, turn_of: Turns) -> None:
+    """Of owners, of which none is lost; unless something changed meanwhile."""
+    store = local.open()
+    four_nodes(store, replicas=1)
+    first, *others = store.snapshot().groups()
+    shard = first.shards[0]
+
+    def a_new_leader_after(seconds: int) -> str:
+        did = Repairing(delay=600.0, monotonic=lambda: 0.0).run(turn := turn_of(store, "repair", by=seconds * SECOND))
+        assert not turn.notes
+        turn_of.release()
+        return did
+
+    def marks() -> int:
+        kvs = local.raw.read(local.keyspace.absolute(keys.grace_seen("repair")), deadline=soon()).kvs
+        return len(decode_marks(kvs[0].value)) if kvs else 0
+
+    assert (a_new_leader_after(-3600), marks()) == ("", 0)
+    store.alter_policy("d", "autogen", replicas=2)
+    for seconds in range(0, 600, 20):
+        assert a_new_leader_after(seconds) == ""
+        if seconds == 300:  # in one of the groups something changes
+            other = next(n.id for n in store.snapshot().nodes() if n.id != shard.owners[0].node_id)
+            store.begin_copy(shard.id, shard.owners[0].node_id, other)
+            store.cancel_copy(shard.id, other)
+    assert marks() <= 18
+    assert a_new_leader_after(600) == "began plan 1: 8 moves for 8 shards that lost owners"
+    assert {move.shard_id for move in store.snapshot().plan_moves(1)} == {s.id for each in others for s in each.shards}
+    store.abort_plan(1)
+    store.finish_plan(1)
+    assert a_new_leader_after(880) == ""  # that nobody looked for long is no matter: what did not change, stood still
+    assert a_new_leader_after(940) == "began plan 2: 4 moves for 4 shards that lost owners"  # plan 1 kept the others
+    store.abort_plan(2)
+    store.finish_plan(2)
+    store.add_node("n5:1")
+    for seconds in range(2000, 2600, 30):
+        assert a_new_leader_after(seconds) == ""  # who comes now could not have helped before
+    assert marks() <= 18
+    assert a_new_leader_after(2600).startswith("began plan 3: 12 moves")
+    store.abort_plan(3)
+    store.finish_plan(3)
+    store.alter_policy("d", "autogen", replicas=1)
+    assert (a_new_leader_after(9000), marks()) == ("", 0)
+
+
+def test_a_node_that_goes_down_is_waited_for_however_long_its_shards_stood_still(
+    local: World, turn_of: Turns
+) -> None:
+    store = local.open()
+    four_nodes(store, replicas=2)
+    comes(local, store, 4)
+    shard = next(store.snapshot().groups()).shards[0]
+    store.fail_owner(shard.id, shard.owners[0].node_id, "disk lost")  # so that there is something to note
+    for seconds in (0, 590):
+        assert Repairing(delay=600.0).run(turn_of(store, "repair", by=seconds * SECOND)) == ""
+        turn_of.release()
+    goes(local, store, 4)
+    began = Repairing(delay=600.0).run(turn_of(store, "repair", by=700 * SECOND))
+    assert began == "began plan 1: 1 moves for 1 shards that lost owners"
+
+
+@pytest.mark.parametrize("value", [b"\xff", encode_marks([Mark(2**62, 1)]), encode_marks([Mark(1, 2**40)])])
+def test_marks_that_cannot_be_are_none(local: World, turn_of: Turns, value: bytes) -> None:
+    """Garbage, a time that has not come, a revision that has not come (etcd was restored)."""
+    store = local.open()
+    four_nodes(store, replicas=1)
+    store.alter_policy("d", "autogen", replicas=2)
+    local.commit(Put(keys.grace_seen("repair"), value))
+    assert Repairing(delay=600.0).run(turn_of(store, "repair")) == ""
+    turn_of.release()
+    assert Repairing(delay=600.0).run(turn_of(store, "repair", by=601 * SECOND)).startswith("began plan 1:")
 
 
 def test_what_nobody_watched_for_long_is_watched_anew(local: World, turn_of: Turns) -> None:

@@ -437,6 +437,19 @@ class NodesDown(_message.Message):
     since: _containers.ScalarMap[int, int]
     def __init__(self, seen: _Optional[int] = ..., since: _Optional[_Mapping[int, int]] = ...) -> None: ...
 
+class RevisionsSeen(_message.Message):
+    __slots__ = ("marks",)
+    class Mark(_message.Message):
+        __slots__ = ("time", "revision")
+        TIME_FIELD_NUMBER: _ClassVar[int]
+        REVISION_FIELD_NUMBER: _ClassVar[int]
+        time: int
+        revision: int
+        def __init__(self, time: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
+    MARKS_FIELD_NUMBER: _ClassVar[int]
+    marks: _containers.RepeatedCompositeFieldContainer[RevisionsSeen.Mark]
+    def __init__(self, marks: _Optional[_Iterable[_Union[RevisionsSeen.Mark, _Mapping]]] = ...) -> None: ...
+
 class Leader(_message.Message):
     __slots__ = ("who", "nonce", "since")
     WHO_FIELD_NUMBER: _ClassVar[int]
