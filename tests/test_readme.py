@@ -11,6 +11,7 @@ import ast
 import io
 import re
 import shlex
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from etcdmeta.cli.main import run
 from etcdmeta.cli.session import Session
 from etcdmeta.cli.settings import FILE_KEYS, Settings
 from etcdmeta.embedded import Cluster
+from etcdmeta.model.durations import DAY
 from etcdmeta.services import copying
 from etcdmeta.testing import plugin
 from etcdmeta.wire.pb import agent_pb2
@@ -122,6 +124,13 @@ class Terminal(io.StringIO):
         return True
 
 
+def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is noon when a session begins: a group of "now" is not of now any more for one that goes on at midnight."""
+    now = time.time_ns
+    ahead = DAY // 2 - now() % DAY
+    monkeypatch.setattr(time, "time_ns", lambda: now() + ahead)
+
+
 class Typist:
     """Types command lines at a terminal of `COLUMNS`; each is run in this process."""
 
@@ -146,6 +155,7 @@ def typist(
 ) -> Typist:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", str(COLUMNS))
+    at_noon(monkeypatch)
     copyfile(ROOT / "tests" / "influxdb" / "fixtures" / "v0.9.6" / "small.bin", tmp_path / "state.bin")
     password = tmp_path / "pw"
     password.write_text("correct horse\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from etcdmeta.commands.cluster import InitCluster
 from etcdmeta.commands.database import CreateDatabase, DropDatabase
 from etcdmeta.embedded import Cluster
 from etcdmeta.errors import DatabaseNotFound
+from etcdmeta.model.times import parse_time
 from etcdmeta.store import MetaStore
 from tests.cli.conftest import Cli
 
@@ -224,7 +226,9 @@ def test_what_was_done_before_a_failure_is_said(environ: dict[str, str]) -> None
     assert "created database 'a'" in session.stdout.getvalue()
 
 
-def test_precreate(metrics: Cli) -> None:
+def test_precreate(metrics: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    noon = parse_time(NOW, now=0)
+    monkeypatch.setattr(time, "time_ns", lambda: noon)  # past a midnight, one group more would be wanted
     metrics("group", "create", "metrics", "--at", "now")
     ran = metrics("group", "precreate", "--ahead", "3d", "-o", "json")
     assert ran.code == 0
