@@ -70,7 +70,7 @@ class Publish:
     """
 
     snapshot: Snapshot
-    changes: tuple[Change, ...]
+    changes: Sequence[Change]
     joined: bool
     events: Sequence[RawEvent] = ()
 

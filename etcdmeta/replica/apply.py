@@ -7,9 +7,9 @@ from typing import Any
 
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records import keys
-from etcdmeta.records.keys import Kind, Place
+from etcdmeta.records.keys import Kind
 from etcdmeta.records.transaction import PUT_EVENT, RawEvent
-from etcdmeta.replica.changes import Change
+from etcdmeta.replica.changes import Change, Changes, Fact, Facts
 from etcdmeta.replica.draft import Draft
 from etcdmeta.replica.newgroups import NewGroups
 
@@ -22,21 +22,25 @@ _MANY = 64
 
 def apply(
     snapshot: Snapshot, events: Sequence[RawEvent], revision: int, prefix_length: int, *, joined: bool = False
-) -> tuple[Snapshot, tuple[Change, ...]]:
+) -> tuple[Snapshot, Sequence[Change]]:
     """The events of one revision. ``prefix_length``: bytes before ``state/`` in every key. ``joined``: of several."""
     draft = Draft(snapshot.tables, snapshot.known_owner_counts)
     new_groups: NewGroups | None = None
     if len(events) > _MANY:
         draft.empty_policies(_removed_groups(events, prefix_length))
         new_groups = NewGroups(draft, prefix_length)
-    changed: list[tuple[Place, Any, Any]] = []
-    for event in events:
+    changed: list[Fact] = []
+    runs: list[Facts] = []
+    at = 0
+    while at < len(events):
+        if new_groups is not None and (run := new_groups.take(events, at)) is not None:
+            at += len(run)
+            runs += (changed, run)
+            changed = []
+            continue
+        event = events[at]
+        at += 1
         kv = event.kv
-        if new_groups is not None:
-            taken = new_groups.take(kv, event.type == PUT_EVENT)
-            if taken is not None:
-                changed.append(taken)
-                continue
         key = kv.key[prefix_length:]
         place = keys.locate(key)
         held_before = draft.held(key)
@@ -56,9 +60,9 @@ def apply(
             after = (*after, place[1][0], place[1][1])
         if before is not None or after is not None:  # else a delete of what was never there
             changed.append((place, before, after))
-    if new_groups is not None:
-        new_groups.finish()
     new = snapshot.succeed(draft.tables, revision, draft.owner_counts)
+    if runs:
+        return new, Changes((*runs, changed), snapshot, new, joined=joined)
     return new, tuple([Change(place, before, after, snapshot, new, joined) for place, before, after in changed])
 
 

@@ -50,7 +50,13 @@ class Assembly:
             return
         if self._events:
             self._parts += 1
-        for event in response.events:
+        events: Sequence[RawEvent] = list(response.events)  # each is made once only
+        if len({event.kv.mod_revision for event in events}) == 1 and self._number in {0, events[0].kv.mod_revision}:
+            # All of one revision, which is by far the most common: half the time of one by one.
+            self._number = events[0].kv.mod_revision
+            self._events += events
+            events = ()
+        for event in events:
             number = event.kv.mod_revision
             if number != self._number:
                 if number < self._number:

@@ -6,8 +6,9 @@ not change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Any, Literal, Protocol, overload
 
 from etcdmeta.model.entities import Record
 from etcdmeta.model.snapshot import Snapshot
@@ -114,6 +115,60 @@ class Change:
     def _decode(self, snapshot: Snapshot, row: Any) -> Record | None:
         decode = _DECODERS.get(self.place[0])
         return None if row is None or decode is None else decode(snapshot, row, self.place[1])
+
+
+Fact = tuple[Place, Any, Any]
+"""What a `Change` is made of: where, the row before, the row after."""
+
+
+class Facts(Protocol):
+    """Some of them, in order: a list, or what makes them when asked."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Fact]: ...
+
+
+class Changes(Sequence[Change]):
+    """What one revision changed, in its order, where that is much: each is made when it is looked at, since hardly
+    anybody looks at the hundred groups of a page of an import."""
+
+    __slots__ = ("_facts", "_joined", "_new", "_old")
+
+    def __init__(self, facts: Sequence[Facts], old: Snapshot, new: Snapshot, *, joined: bool) -> None:
+        self._facts = facts
+        self._old = old
+        self._new = new
+        self._joined = joined
+
+    def __len__(self) -> int:
+        return sum(map(len, self._facts))
+
+    def __iter__(self) -> Iterator[Change]:
+        old, new, joined = self._old, self._new, self._joined
+        for place, before, after in chain.from_iterable(self._facts):
+            yield Change(place, before, after, old, new, joined)
+
+    @overload
+    def __getitem__(self, index: int) -> Change: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Change, ...]: ...
+    def __getitem__(self, index: int | slice) -> Change | tuple[Change, ...]:
+        return tuple(self)[index]
+
+    def news(self) -> Changes:
+        """Without those of which `Change.is_index` is true; no group is one."""
+        facts: list[Facts] = [
+            [fact for fact in part if fact[0][0] not in INDEXES] if isinstance(part, list) else part
+            for part in self._facts
+        ]
+        return Changes(facts, self._old, self._new, joined=self._joined)
+
+
+def news_of(changes: Sequence[Change]) -> Sequence[Change]:
+    """What of the changes is news for a listener."""
+    if isinstance(changes, Changes):
+        return changes.news()
+    return tuple([change for change in changes if not change.is_index])
 
 
 class Lagged:

@@ -205,10 +205,12 @@ class Draft:
             self._recount(was, None if facts[4] else row[0])
         return before
 
-    def add_groups(self, rows: dict[int, PlacedRow], shards: dict[int, int]) -> None:
-        """Groups that are not there yet, none of them deleted, with their shards; `NewGroups` puts them into their
-        indexes."""
+    def add_groups(self, rows: dict[int, PlacedRow], shards: dict[int, int]) -> bool:
+        """New groups, none of them deleted, with their shards; `GroupRun` puts them into their indexes. False: one is
+        there already, and nothing was put."""
         tables = self.tables
+        if tables.groups.holds_any(rows):
+            return False
         tables.groups = tables.groups.update(rows)
         tables.shards = tables.shards.update(shards)
         if self.owner_counts is not None:
@@ -216,6 +218,7 @@ class Draft:
             for row in rows.values():
                 counts.update(_DECODER.group_owners(row[0]))
             self.owner_counts = dict(counts)
+        return True
 
     def _remove_group(self, where: tuple[int | str, ...]) -> PlacedRow | None:
         database_id, policy_id, start, group_id = where

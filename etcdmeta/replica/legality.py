@@ -16,6 +16,7 @@ from etcdmeta.records import keys
 from etcdmeta.records.transaction import DELETE_EVENT, RawEvent, RawKeyValue
 
 _ADVISORY = (b"state/live/", b"state/progress/")
+_BELOW_DATABASES = b"state/db/"
 _NEVER_DELETED = frozenset({keys.CLUSTER, keys.GENERATION})
 
 
@@ -54,7 +55,13 @@ def examine(
     records = 0
     for event in events:
         kv = event.kv
-        key = kv.key[prefix_length:]
+        key = kv.key
+        if key.startswith(_BELOW_DATABASES, prefix_length):  # nearly all: neither advisory nor one of those below
+            records += 1
+            if event.type != DELETE_EVENT and kv.lease:
+                return Ruling(Legality.FOREIGN, f"the record {_text(key[prefix_length:])} was put under a lease")
+            continue
+        key = key[prefix_length:]
         if is_advisory(key):
             continue
         records += 1

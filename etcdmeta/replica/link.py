@@ -112,7 +112,7 @@ class Link:
         self.out.append(actions.Read(number, self.endpoint, self._prefix + key, deadline, revision, end))
 
     def publish(
-        self, snapshot: Snapshot, changes: tuple[Change, ...], *, joined: bool, events: Sequence[RawEvent] = ()
+        self, snapshot: Snapshot, changes: Sequence[Change], *, joined: bool, events: Sequence[RawEvent] = ()
     ) -> None:
         """Hand a picture out; new ones in quarantine are news of their own (danger 13)."""
         self.out.append(actions.Publish(snapshot, changes, joined, events))

@@ -33,7 +33,7 @@ class Accepted(NamedTuple):
     """The picture moved on; publish this."""
 
     snapshot: Snapshot
-    changes: tuple[Change, ...]
+    changes: Sequence[Change]
     events: Sequence[RawEvent] = ()
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.records.transaction import RawEvent
-from etcdmeta.replica.changes import Change, Lagged
+from etcdmeta.replica.changes import Change, Lagged, news_of
 from etcdmeta.replica.listing import diff, events_between
 from etcdmeta.store.waiters import seconds_until
 
@@ -28,7 +29,7 @@ class Publication(NamedTuple):
     the step is ``joined``, the difference to the picture before; none of a first picture."""
 
     snapshot: Snapshot
-    changes: tuple[Change, ...]
+    changes: Sequence[Change]
     joined: bool
     events: Sequence[RawEvent]
 
@@ -42,7 +43,7 @@ class Listener:
         self._items: deque[Change | Lagged] = deque()
         self._closed = False
 
-    def offer(self, snapshot: Snapshot, changes: tuple[Change, ...]) -> None:
+    def offer(self, snapshot: Snapshot, changes: Sequence[Change]) -> None:
         with self._condition:
             if len(self._items) + len(changes) > self._limit:
                 self._items.clear()
@@ -80,7 +81,8 @@ class Listeners:
         self._taps: tuple[Callable[[Publication], None], ...] = ()
         self._mutex = threading.Lock()
         self._listeners: set[Listener] = set()
-        self._log: deque[Change] = deque(maxlen=LOG_LIMIT)
+        self._log: list[Sequence[Change]] = []
+        self._logged = 0
         self._log_from: Snapshot | None = None
         self._current: Snapshot | None = None
 
@@ -98,18 +100,19 @@ class Listeners:
         return end
 
     def publish(
-        self, snapshot: Snapshot, changes: tuple[Change, ...], joined: bool = False, events: Sequence[RawEvent] = ()
+        self, snapshot: Snapshot, changes: Sequence[Change], joined: bool = False, events: Sequence[RawEvent] = ()
     ) -> None:
-        news = tuple(change for change in changes if not change.is_index)
+        news = news_of(changes)
         with self._mutex:
             if self._log_from is None:
                 self._log_from = self._current or snapshot
             other_epoch = self._log_from.position.epoch != snapshot.position.epoch
-            if other_epoch or len(self._log) + len(news) > LOG_LIMIT:
-                self._log.clear()
+            if other_epoch or self._logged + len(news) > LOG_LIMIT:
+                self._log, self._logged = [], 0
                 self._log_from = snapshot
-            else:
-                self._log.extend(news)
+            elif news:
+                self._log.append(news)
+                self._logged += len(news)
             self._current = snapshot
             if self._taps:
                 if joined:
@@ -135,10 +138,9 @@ class Listeners:
                 and start.position.epoch == since.position.epoch == current.position.epoch
                 and start.revision <= since.revision
             )
-            missed = tuple(change for change in self._log if change.revision > since.revision) if covered else None
-        if missed is None:
-            missed = tuple(change for change in diff(since, current) if not change.is_index)
-        return listener, missed
+            logged = [news for news in self._log if news[0].revision > since.revision] if covered else None
+        missed: Iterable[Change] = news_of(diff(since, current)) if logged is None else chain.from_iterable(logged)
+        return listener, tuple(missed)
 
     def unsubscribe(self, listener: Listener) -> None:
         with self._mutex:

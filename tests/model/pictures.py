@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from etcdmeta.model.durations import DAY, HOUR, Duration
 from etcdmeta.model.entities import Database, Grant, Node, Record, RetentionPolicy, Shard, ShardGroup, ShardOwner, User
 from etcdmeta.model.owners import Privilege
@@ -106,6 +108,6 @@ def group(
     )
 
 
-def after(snapshot: Snapshot, *events: Event) -> tuple[Snapshot, tuple[Change, ...]]:
+def after(snapshot: Snapshot, *events: Event) -> tuple[Snapshot, Sequence[Change]]:
     """One revision more."""
     return apply(snapshot, events, max(event.kv.mod_revision for event in events), 0)

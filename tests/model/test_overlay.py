@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
+from etcdmeta.model import overlay
 from etcdmeta.model.overlay import OverlayMap
 
 keys = st.integers(0, 20)
@@ -18,6 +21,8 @@ def matches(found: OverlayMap[int, int | None], model: dict[int, int | None]) ->
     assert dict(found.items()) == model
     assert sorted(found) == sorted(found.keys()) == sorted(model)
     assert len(list(found.values())) == len(model)
+    assert found.holds_any(range(21)) == bool(model)
+    assert not found.holds_any([key for key in range(21) if key not in model])
     for key in range(21):
         assert (key in found) == (key in model)
         assert found.get(key, -1) == model.get(key, -1)
@@ -72,6 +77,22 @@ class Against(RuleBasedStateMachine):
 
 Against.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestAgainst = Against.TestCase
+
+
+class AgainstInPages(Against):
+    """The same, where a few keys are a page and a few more are folded."""
+
+    def __init__(self) -> None:
+        self.few = mock.patch.multiple(overlay, _PAGE=2, _YOUNG=3, _SMALLEST_FOLD=6)
+        self.few.start()
+        super().__init__()
+
+    def teardown(self) -> None:
+        self.few.stop()
+
+
+AgainstInPages.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+TestAgainstInPages = AgainstInPages.TestCase
 
 
 def test_folds_itself_and_leaves_the_old_maps_alone() -> None:
