@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -168,6 +168,11 @@ class PlanBuilder:
         self._puts[key] = Put(key, value)
         return self
 
+    def put_all(self, pairs: Iterable[tuple[bytes, bytes]]) -> PlanBuilder:
+        """Many keys with their values."""
+        self._puts.update({key: Put(key, value) for key, value in pairs})
+        return self
+
     def delete(self, key: bytes) -> PlanBuilder:
         self._puts[key] = Delete(key)
         return self
@@ -204,8 +209,10 @@ def check_size(compares: Sequence[Compare], writes: Sequence[Write], what: str) 
     """Law 5. Raises `CommandTooLarge`."""
     size = sum(len(c.key) + len(c.range_end or b"") for c in compares)
     for write in writes:
-        size += len(write.start) + len(write.end) if isinstance(write, DeleteRange) else len(write.key)
-        size += len(write.value) if isinstance(write, Put) else 0
+        if isinstance(write, Put):  # nearly all
+            size += len(write.key) + len(write.value)
+        else:
+            size += len(write.start) + len(write.end) if isinstance(write, DeleteRange) else len(write.key)
     if len(compares) > MAX_COMPARES or len(writes) > MAX_OPERATIONS or size > MAX_BYTES:
         raise CommandTooLarge(
             f"{what}: {len(compares)} compares, {len(writes)} operations, {size} bytes",

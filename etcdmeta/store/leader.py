@@ -146,7 +146,7 @@ class Leader:
             own_keys = ticket.request.ledger_keys()
             fits = (
                 size.fits(proposal)
-                and footprint.is_disjoint(proposal.compares, proposal.writes)
+                and footprint.is_disjoint(proposal.footprint)
                 and ledger.isdisjoint(own_keys)  # else the same operation, sent by two threads
             )
             if proposals and not fits:
@@ -155,7 +155,7 @@ class Leader:
                 continue
             ledger.update(own_keys)
             size.add(proposal)
-            footprint.add(proposal.compares, proposal.writes)
+            footprint.add(proposal.footprint)
             proposals.append((ticket, proposal))
         if put_back:
             self._turns.put_back(put_back)
@@ -208,7 +208,7 @@ class Leader:
         for revision, footprint in reversed(self._recent):
             if revision <= proposal.planned_on.revision:
                 return None
-            if footprint.writes_touch(proposal.compares, proposal.writes):
+            if footprint.writes_touch(proposal.footprint):
                 return revision
         return None
 

@@ -22,23 +22,22 @@ class GroupSize:
         self._compares = self._writes = self._bytes = 0
 
     def fits(self, proposal: Proposal) -> bool:
-        compares, writes, size = self._of(proposal)
+        compares, writes = self._of(proposal)
         return (
             self._compares + compares <= MAX_GROUP_COMPARES
             and self._writes + writes <= MAX_GROUP_WRITES
-            and self._bytes + size <= MAX_GROUP_BYTES
+            and self._bytes + proposal.footprint.size <= MAX_GROUP_BYTES
         )
 
     def add(self, proposal: Proposal) -> None:
-        compares, writes, size = self._of(proposal)
+        compares, writes = self._of(proposal)
         self._compares += compares
         self._writes += writes
-        self._bytes += size
+        self._bytes += proposal.footprint.size
 
-    def _of(self, proposal: Proposal) -> tuple[int, int, int]:
+    def _of(self, proposal: Proposal) -> tuple[int, int]:
         operations = len(proposal.request.operations)
-        size = sum(len(getattr(write, "value", b"")) + 128 for write in proposal.writes)
-        return len(proposal.compares) + operations, len(proposal.writes) + operations, size
+        return len(proposal.compares) + operations, len(proposal.writes) + operations
 
 
 def check_guard(snapshot: Snapshot, proposal: Proposal) -> None:

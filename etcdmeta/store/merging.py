@@ -9,6 +9,7 @@ as neither write what another writes, nor what another compares, so that each wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from etcdmeta.commands.plan import Command, Context, Ids, Plan, check_size
 from etcdmeta.model.snapshot import Snapshot
@@ -73,64 +74,60 @@ def merge(plans: Sequence[Plan], what: str) -> tuple[tuple[Compare, ...], tuple[
 
 
 class Footprint:
-    """What a set of plans compares and writes, to tell whether another may stand beside them."""
+    """What plans compare and write, to tell whether another may stand beside them; made once of each plan.
 
-    __slots__ = ("_compared", "_compared_ranges", "_deleted_ranges", "_written")
+    ``size``: bytes of all values, and what a key takes at most."""
 
-    def __init__(self) -> None:
+    __slots__ = ("_compared", "_compared_ranges", "_deleted_ranges", "_written", "size")
+
+    def __init__(self, compares: Iterable[Compare] = (), writes: Iterable[Write] = ()) -> None:
         self._compared: set[bytes] = set()
         self._compared_ranges: list[Compare] = []
         self._written: set[bytes] = set()
         self._deleted_ranges: list[DeleteRange] = []
-
-    def add(self, compares: Iterable[Compare], writes: Iterable[Write]) -> None:
+        self.size = 0
         for compare in compares:
             if compare.range_end is None:
                 self._compared.add(compare.key)
             else:
                 self._compared_ranges.append(compare)
+        written = self._written
         for write in writes:
-            if isinstance(write, DeleteRange):
-                self._deleted_ranges.append(write)
+            self.size += _KEY_BYTES
+            if isinstance(write, Put):  # nearly all
+                written.add(write.key)
+                self.size += len(write.value)
+            elif isinstance(write, Delete):
+                written.add(write.key)
             else:
-                self._written.add(write.key)
+                self._deleted_ranges.append(write)
 
-    def is_disjoint(self, compares: Sequence[Compare], writes: Sequence[Write]) -> bool:
+    def add(self, other: Footprint) -> None:
+        self._compared |= other._compared
+        self._compared_ranges += other._compared_ranges
+        self._written |= other._written
+        self._deleted_ranges += other._deleted_ranges
+        self.size += other.size
+
+    def is_disjoint(self, other: Footprint) -> bool:
         """Nothing written on either side is written or compared on the other."""
-        if self.writes_touch(compares, writes):
-            return False
-        compared = self._compared or self._compared_ranges  # nothing is, for the first of a group
-        return not (compared and any(self._touched_by(write) for write in writes))
+        return not (self.writes_touch(other) or other.writes_touch(self))
 
-    def writes_touch(self, compares: Sequence[Compare], writes: Sequence[Write]) -> bool:
+    def writes_touch(self, other: Footprint) -> bool:
         """Whether these plans have written anything that the other relies on or writes."""
         written, ranges = self._written, self._deleted_ranges
-        for compare in compares:
-            if compare.range_end is None:
-                if compare.key in written or (ranges and _in_any(compare.key, ranges)):
-                    return True
-            elif any(compare.covers(key) for key in written) or any(
-                r.start < compare.range_end and compare.key < r.end for r in ranges
-            ):
-                return True
-        for write in writes:
-            if isinstance(write, DeleteRange):
-                if any(write.start <= key < write.end for key in written):
-                    return True
-            elif write.key in written or (ranges and _in_any(write.key, ranges)):
-                return True
-        return False
-
-    def _touched_by(self, write: Write) -> bool:
-        if isinstance(write, DeleteRange):
-            return any(write.start <= key < write.end for key in self._compared) or any(
-                c.range_end is not None and write.start < c.range_end and c.key < write.end
-                for c in self._compared_ranges
-            )
-        if write.key in self._compared:
+        if not (written.isdisjoint(other._compared) and written.isdisjoint(other._written)):
             return True
-        ranges = self._compared_ranges
-        return bool(ranges) and any(c.covers(write.key) for c in ranges)
+        if ranges and any(_in_any(key, ranges) for key in (*other._compared, *other._written)):
+            return True
+        for compare in other._compared_ranges:
+            end = compare.range_end
+            if any(map(compare.covers, written)) or any(r.start < (end or b"") and compare.key < r.end for r in ranges):
+                return True
+        return any(r.start <= key < r.end for r in other._deleted_ranges for key in written)
+
+
+_KEY_BYTES: Final = 128
 
 
 def _written(key: bytes, puts: dict[bytes, Put | Delete], ranges: Iterable[DeleteRange]) -> bool:

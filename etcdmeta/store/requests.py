@@ -13,7 +13,7 @@ from etcdmeta.records import keys
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.transaction import Compare, Delete, DeleteRange, Put, Read, Transaction, Write
 from etcdmeta.store.ledger import encode_entry, encode_generation
-from etcdmeta.store.merging import merge, sequence
+from etcdmeta.store.merging import Footprint, merge, sequence
 from etcdmeta.store.operations import Fence, Operation, Outcome
 
 
@@ -72,6 +72,8 @@ class Proposal:
     plans: Sequence[Plan]
     compares: tuple[Compare, ...]
     writes: tuple[Write, ...]
+    footprint: Footprint
+    """Of these compares and writes."""
 
     @property
     def acts(self) -> bool:
@@ -92,7 +94,7 @@ def propose(request: Request, snapshot: Snapshot, now: int) -> Proposal:
     compares, writes = merge(plans, request.what)
     if snapshot.unreadable:
         refuse_unreadable(snapshot.unreadable, compares, writes, request.what)
-    return Proposal(request, snapshot, plans, compares, writes)
+    return Proposal(request, snapshot, plans, compares, writes, Footprint(compares, writes))
 
 
 def refuse_unreadable(

@@ -10,7 +10,6 @@ import pytest
 
 from etcdmeta.commands.database import CreateDatabase
 from etcdmeta.commands.importing.loading import LoadImport
-from etcdmeta.commands.importing.pages import to_page
 from etcdmeta.commands.importing.shipment import Shipment
 from etcdmeta.consensus.local import LocalCluster, LocalStrategy
 from etcdmeta.errors import ImportConflict, ImportNotFound, InvalidInput, NodeNotFound
@@ -174,7 +173,7 @@ def test_a_page_that_comes_late_changes_nothing() -> None:
         record = run_import(store, source, now=now())
         before = records(cluster)
         page = next(Shipment(source.make(0), record).groups_of_all())
-        late = LoadImport(import_id=record.id, records=to_page(page.records))
+        late = LoadImport(import_id=record.id, records=page.records)
         assert not store.execute(late).changed
         assert records(cluster) == before
         store.drop_database("telegraf")  # of which that page was
@@ -252,11 +251,14 @@ def test_a_page_may_hold_nothing_but_the_import_s_own() -> None:
         mine = store.snapshot().database("mine").id
         for key in (b"state/cluster", b"state/db/%016x/rp/%016x/info" % (mine, 1), b"ids/node", b"import/%016x/x" % 9):
             with pytest.raises(InvalidInput, match="not for import 1 to write"):
-                store.execute(LoadImport(import_id=1, records=to_page([(key, b"")])))
-        with pytest.raises(InvalidInput, match="no page"):
+                store.execute(LoadImport(import_id=1, records=((key, b""),)))
+        with pytest.raises(InvalidInput, match="records cannot be that"):
             store.execute(LoadImport(import_id=1, records=b"\xff"))
+        pages = [((b"a", b"bc"),), ((b"ab", b"c"),), ((b"", b"abc"),), ((b"a", b""), (b"b", b"c")), ()]
+        prints = {LoadImport(import_id=number, records=page).fingerprint() for page in pages for number in (1, 2)}
+        assert len(prints) == 2 * len(pages)
         with pytest.raises(ImportNotFound):
-            store.execute(LoadImport(import_id=9, records=b""))
+            store.execute(LoadImport(import_id=9, records=()))
 
 
 def test_nothing_is_under_way_to_be_taken_back() -> None:

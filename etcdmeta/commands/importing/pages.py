@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from etcdmeta.commands.importing.shipment import Pair
@@ -24,23 +24,7 @@ ROOTS: Final = frozenset(
 _MAPS: Final = b"import/"
 
 
-def to_page(pairs: Iterable[Pair]) -> bytes:
-    """A serialized ``etcdmeta.v1.Records``."""
-    page = pb.Records()
-    for key, value in pairs:
-        page.records.add(key=key, value=value)
-    return page.SerializeToString()
-
-
-def of_page(value: bytes) -> list[Pair]:
-    """Raises `InvalidInput`."""
-    try:
-        return [(record.key, record.value) for record in parse(pb.Records, value).records]
-    except ValueError:
-        raise InvalidInput("this is no page of an import", rule="a serialized etcdmeta.v1.Records") from None
-
-
-def put_below(builder: PlanBuilder, record: Import, pairs: Iterable[Pair]) -> None:
+def put_below(builder: PlanBuilder, record: Import, pairs: Sequence[Pair]) -> None:
     """Puts what belongs below the import's own databases, or to its map. Raises `InvalidInput` for all else."""
     maps, maps_end = keys.import_maps_span(record.id)
     head = b""
@@ -59,7 +43,7 @@ def put_below(builder: PlanBuilder, record: Import, pairs: Iterable[Pair]) -> No
                 _check_group(head, key, value)
             else:
                 _check(kind, key, value)
-        builder.put(key, value)
+    builder.put_all(pairs)
 
 
 def put_roots(builder: PlanBuilder, record: Import, pairs: Iterable[Pair]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from etcdmeta.commands.importing.shipment import Pair
 from etcdmeta.model.imports import Import
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.model.tables import DatabaseTable, PolicyTable
@@ -47,6 +49,14 @@ def is_written(snapshot: Snapshot, key: bytes) -> bool:
         case Kind.SUBSCRIPTION, (_, int(policy), str(name)):
             return name in (database.policies.get(policy) or _NO_POLICY).subscriptions
     return False
+
+
+def page_is_written(snapshot: Snapshot, records: Sequence[Pair]) -> bool:
+    """Its first and its last record below ``state/`` tell for all: a page comes in one transaction. False where it has
+    none there."""
+    first = next((key for key, _ in records if key.startswith(keys.STATE)), None)
+    last = next((key for key, _ in reversed(records) if key.startswith(keys.STATE)), None)
+    return first is not None and last is not None and is_written(snapshot, first) and is_written(snapshot, last)
 
 
 def count_below(snapshot: Snapshot, record: Import) -> int:

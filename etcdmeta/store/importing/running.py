@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from typing import Final, NamedTuple, Protocol
@@ -13,9 +13,8 @@ from etcdmeta.commands.importing.aborting import AbortImport
 from etcdmeta.commands.importing.beginning import BeginImport, another_import
 from etcdmeta.commands.importing.incoming import Incoming
 from etcdmeta.commands.importing.loading import LoadImport, PublishImport
-from etcdmeta.commands.importing.pages import to_page
-from etcdmeta.commands.importing.shipment import PAGE_BYTES, PAGE_RECORDS, Page, Shipment
-from etcdmeta.commands.importing.written import is_written, roots_written
+from etcdmeta.commands.importing.shipment import PAGE_BYTES, PAGE_RECORDS, Page, Pair, Shipment
+from etcdmeta.commands.importing.written import page_is_written, roots_written
 from etcdmeta.commands.plan import Command
 from etcdmeta.consensus.protocol import Delegate, Strategy
 from etcdmeta.errors import ImportConflict, InvalidInput
@@ -229,23 +228,27 @@ def _total(record: Import) -> int:
 def _all_at_once(shipment: Shipment) -> Iterator[Command]:
     import_id = shipment.record.id
     for page in chain(shipment.frame(), shipment.groups_of_all()):
-        yield LoadImport(import_id=import_id, records=to_page(page.records))
+        yield LoadImport(import_id=import_id, records=page.records)
     for page in [*shipment.roots()] or [Page(())]:
         yield _publish(import_id, page)
 
 
 def _publish(import_id: int, page: Page) -> PublishImport:
-    return PublishImport(import_id=import_id, records=to_page(page.records), secrets=to_page(page.secrets))
+    return PublishImport(import_id=import_id, records=page.records, secrets=page.secrets)
 
 
 def _size(command: Command) -> int:
     match command:
         case LoadImport():
-            return len(command.records)
+            return _bytes(command.records)
         case PublishImport():
-            return len(command.records) + len(command.secrets)
+            return _bytes(command.records) + _bytes(command.secrets)
         case _:
             return 1_000
+
+
+def _bytes(pairs: Iterable[Pair]) -> int:
+    return sum(len(key) + len(value) for key, value in pairs)
 
 
 # --- step by step
@@ -256,7 +259,7 @@ def _go_on(store: Importer, shipment: Shipment, timeout: float | None, report: R
     tally = _Tally(record, report)
     if record.state == ImportState.LOADING:
         for page in shipment.frame():
-            store.execute(LoadImport(import_id=record.id, records=to_page(page.records)), timeout=timeout)
+            store.execute(LoadImport(import_id=record.id, records=page.records), timeout=timeout)
             tally.add(page)
         _load_groups(store, shipment, timeout, tally)
     for page in [*shipment.roots()] or [Page(())]:
@@ -276,12 +279,12 @@ def _load_groups(store: Importer, shipment: Shipment, timeout: float | None, tal
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="etcdmeta-import") as threads:
         try:
             for page in shipment.groups_of_all():
-                if _is_loaded(snapshot, page):
+                if page_is_written(snapshot, page.records):
                     tally.add(page, written=False)
                     continue
                 if len(under_way) > AT_ONCE:
                     _ended(under_way, tally)
-                command = LoadImport(import_id=import_id, records=to_page(page.records))
+                command = LoadImport(import_id=import_id, records=page.records)
                 under_way.append((threads.submit(store.execute, command, timeout=timeout), page))
             while under_way:
                 _ended(under_way, tally)
@@ -295,13 +298,6 @@ def _ended(under_way: deque[tuple[Future[object], Page]], tally: _Tally) -> None
     future, page = under_way.popleft()
     future.result()
     tally.add(page)
-
-
-def _is_loaded(snapshot: Snapshot, page: Page) -> bool:
-    """Its first and last record in the picture tell for all: a page comes in one transaction."""
-    first = next((key for key, _ in page.records if key.startswith(keys.STATE)), None)
-    last = next((key for key, _ in reversed(page.records) if key.startswith(keys.STATE)), None)
-    return first is not None and last is not None and is_written(snapshot, first) and is_written(snapshot, last)
 
 
 class _Tally:
