@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from etcdmeta.commands.importing.made import Made
 from etcdmeta.errors import InvalidName
 from etcdmeta.influxdb.arriving_groups import ArrivingGroup, Groups
 from etcdmeta.influxdb.data import Data, DatabaseInfo, NodeInfo, RetentionPolicyInfo, UserInfo
-from etcdmeta.influxdb.made import Made
 from etcdmeta.influxdb.oddities import Oddities, Rule
 from etcdmeta.model.durations import Duration
 from etcdmeta.model.names import check_name

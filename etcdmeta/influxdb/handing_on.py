@@ -16,9 +16,9 @@ from etcdmeta.commands.importing.incoming import (
     IncomingSubscription,
     IncomingUser,
 )
+from etcdmeta.commands.importing.made import Made, Row
 from etcdmeta.influxdb.arriving import Arrival, ArrivingDatabase, ArrivingNode, ArrivingPolicy
 from etcdmeta.influxdb.leaving import HTTP_HOST_LABEL
-from etcdmeta.influxdb.made import Made, Row
 from etcdmeta.model.owners import NodeState
 
 Owners = dict[tuple[int, ...], tuple[IncomingOwner, ...]]

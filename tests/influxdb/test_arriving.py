@@ -188,5 +188,6 @@ def test_what_is_usual_arrives_as_if_it_were_looked_at(seed: int, monkeypatch: p
         owner = chance.choice([None, 4])
         arrival = arrive(data, now=NOW, owner=owner)
         with monkeypatch.context() as without:
+            without.setattr(Groups, "_take_plain", lambda *_: False)
             without.setattr(Groups, "_usual", lambda *_: None)
             assert arrival == arrive(data, now=NOW, owner=owner)

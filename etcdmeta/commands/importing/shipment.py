@@ -15,12 +15,12 @@ from etcdmeta.commands.importing.idmap import IdMap
 from etcdmeta.commands.importing.incoming import (
     Incoming,
     IncomingDatabase,
-    IncomingGroup,
     IncomingNode,
     IncomingOwner,
     IncomingPolicy,
     IncomingUser,
 )
+from etcdmeta.commands.importing.made import Row, bare
 from etcdmeta.model.imports import Import
 from etcdmeta.model.names import to_bytes
 from etcdmeta.model.owners import NodeState
@@ -33,8 +33,8 @@ PAGE_RECORDS: Final = 96
 PAGE_BYTES: Final = 700_000
 _MOST_MESSAGES: Final = 1_000
 
-Owners = tuple[tuple[IncomingOwner, ...], ...]
-"""Of each shard of a group."""
+Owners = tuple[tuple[tuple[IncomingOwner | int, ...], tuple[int, ...]], ...]
+"""Of each shard of a group: its owners, and its last attempt, where there is one to say. As in `made.Row`."""
 
 Pair = tuple[bytes, bytes]
 """A key, relative to the cluster's prefix, and its value."""
@@ -56,8 +56,8 @@ class Shipment:
         self.incoming = incoming
         self.record = record
         policies = [policy for database in incoming.databases for policy in database.policies]
-        self.groups = IdMap((group.id for policy in policies for group in policy.groups), record.first_group)
-        shards = (shard.id for policy in policies for group in policy.groups for shard in group.shards)
+        self.groups = IdMap((group[0] for policy in policies for group in bare(policy.groups)), record.first_group)
+        shards = (shard[0] for policy in policies for group in bare(policy.groups) for shard in group[5])
         self.shards = IdMap(shards, record.first_shard)
         counts = (len(database.policies) for database in incoming.databases)
         self._grants: dict[int, list[tuple[int, str]]] = {}
@@ -117,14 +117,15 @@ class Shipment:
             database_id = self.record.first_database + place
             for policy_id, policy in enumerate(database.policies, self._first_policies[place]):
                 head = keys.groups_span(database_id, policy_id)[0]
-                for group in policy.groups:
-                    group_id = ids[group.id] if ids.first else group.id
-                    yield keys.group_in(head, group.start, group_id), self._group(group, group_id)
+                for row in bare(policy.groups):
+                    group_id = ids[row[0]] if ids.first else row[0]
+                    yield keys.group_in(head, row[1], group_id), self._group(row, group_id)
 
-    def _group(self, group: IncomingGroup, group_id: int) -> bytes:
+    def _group(self, row: Row, group_id: int) -> bytes:
         """Few sets of owners serve many groups: a message of each set is filled anew, at a third of making it."""
-        shards = self.shards
-        owners = tuple([shard.owners for shard in group.shards])
+        ids = self.shards
+        _, start, end, deleted_at, truncated_at, shards = row
+        owners = tuple([(shard[1], shard[2:]) for shard in shards])
         made = self._messages.get(owners)
         if made is None:
             if len(self._messages) == _MOST_MESSAGES:
@@ -132,27 +133,27 @@ class Shipment:
             message = self._message(owners)
             made = self._messages[owners] = message, tuple(message.shards)
         message, parts = made
-        message.id, message.start, message.end = group_id, group.start, group.end
-        for into, shard in zip(parts, group.shards, strict=True):
-            into.id = shards[shard.id] if shards.first else shard.id
-            into.last_attempt = shard.last_attempt
-        if group.deleted_at is None and group.truncated_at is None:
+        message.id, message.start, message.end = group_id, start, end
+        for into, shard in zip(parts, shards, strict=True):
+            into.id = ids[shard[0]] if ids.first else shard[0]
+        if deleted_at is None and truncated_at is None:
             return message.SerializeToString()
         special = pb.ShardGroup()
         special.CopyFrom(message)
-        if group.deleted_at is not None:
-            special.deleted_at = group.deleted_at
-        if group.truncated_at is not None:
-            special.truncated_at = group.truncated_at
+        if deleted_at is not None:
+            special.deleted_at = deleted_at
+        if truncated_at is not None:
+            special.truncated_at = truncated_at
         return special.SerializeToString()
 
     def _message(self, owners: Owners) -> pb.ShardGroup:
         """What groups whose shards have these owners, shard by shard, have in common."""
         message = pb.ShardGroup()
         nodes = self.record.nodes
-        for of_shard in owners:
-            into = message.shards.add()
-            for owner in of_shard:
+        for of_shard, last_attempt in owners:
+            into = message.shards.add(last_attempt=last_attempt[0] if last_attempt else 0)
+            for each in of_shard:
+                owner = each if isinstance(each, IncomingOwner) else IncomingOwner(each)
                 made = into.owners.add(node_id=nodes[owner.node_id])
                 made.status, made.attempt, made.reason = owner.status, owner.attempt, owner.reason
                 made.source = nodes.get(owner.source, 0)

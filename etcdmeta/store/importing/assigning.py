@@ -9,6 +9,7 @@ from typing import Final
 
 from etcdmeta.commands.importing.beginning import KEPT_KINDS
 from etcdmeta.commands.importing.incoming import Incoming
+from etcdmeta.commands.importing.made import bare
 from etcdmeta.errors import ImportConflict
 from etcdmeta.model.imports import Import, ImportState
 from etcdmeta.model.owners import NodeState
@@ -63,9 +64,9 @@ def assignment(snapshot: Snapshot, incoming: Incoming, counters: Mapping[str, tu
     ever given out here, but for an import that nobody saw and that was taken back; databases, policies and users
     have none in the source."""
     in_use: dict[str, list[int]] = {"node": [node.id for node in incoming.nodes], "group": [], "shard": []}
-    for group in (g for d in incoming.databases for p in d.policies for g in p.groups):  # made at each look
-        in_use["group"].append(group.id)
-        in_use["shard"] += [shard.id for shard in group.shards]
+    for group in (row for d in incoming.databases for p in d.policies for row in bare(p.groups)):
+        in_use["group"].append(group[0])
+        in_use["shard"] += [shard[0] for shard in group[5]]
     new = {
         "import": 1,
         "database": len(incoming.databases),

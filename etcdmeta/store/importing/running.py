@@ -280,7 +280,7 @@ def _load_groups(store: Importer, shipment: Shipment, timeout: float | None, tal
         try:
             for page in shipment.groups_of_all():
                 if page_is_written(snapshot, page.records):
-                    tally.add(page, written=False)
+                    tally.add(page, written=False, all_count=True)
                     continue
                 if len(under_way) > AT_ONCE:
                     _ended(under_way, tally)
@@ -297,7 +297,7 @@ def _load_groups(store: Importer, shipment: Shipment, timeout: float | None, tal
 def _ended(under_way: deque[tuple[Future[object], Page]], tally: _Tally) -> None:
     future, page = under_way.popleft()
     future.result()
-    tally.add(page)
+    tally.add(page, all_count=True)
 
 
 class _Tally:
@@ -307,8 +307,8 @@ class _Tally:
         self._done = 0
         self._bytes = 0
 
-    def add(self, page: Page, *, written: bool = True) -> None:
-        self._done += sum([_counts(key) for key, _ in page.records])
+    def add(self, page: Page, *, written: bool = True, all_count: bool = False) -> None:
+        self._done += len(page.records) if all_count else sum([_counts(key) for key, _ in page.records])
         self._bytes += page.size if written else 0
         self._report(ImportProgress(min(self._done, self._total), self._total, self._bytes))
 
