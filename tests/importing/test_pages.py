@@ -21,6 +21,9 @@ from etcdmeta.errors import InvalidInput
 from etcdmeta.model.imports import Import, ImportState
 from etcdmeta.records import keys
 from etcdmeta.records.pb import records_pb2 as pb
+from etcdmeta.store.importing import preview_import
+from etcdmeta.testing import local_store
+from tests.importing.sources import RICH, intake_of, now
 
 RECORD = Import(
     id=1,
@@ -73,6 +76,20 @@ def test_groups_are_made_as_if_each_were_the_first(seed: int) -> None:
 
     groups = tuple(some(number) for number in range(1, 200))
     assert _written(groups) == [pair for group in groups for pair in _written((group,))]
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["ids kept", "ids anew"])
+def test_own_pages_would_pass_the_look_that_they_are_spared(anew: bool) -> None:
+    with local_store() as store:
+        preview = preview_import(store, intake_of(RICH), now=now())
+    given = {"first_group": 70_000, "first_shard": 90_000} if anew else {}
+    record = preview.record.model_copy(update=given)
+    shipment = Shipment(preview.incoming, record)
+    pages = [*shipment.frame(), *shipment.groups_of_all()]
+    for page in pages:
+        put_below(PlanBuilder(), record, page.records)
+    groups = {key for page in pages for key, _ in page.records if key.startswith(b"state/db/") and b"/group/" in key}
+    assert len(groups) == record.groups > 300
 
 
 def _written(groups: tuple[IncomingGroup, ...]) -> list[tuple[bytes, bytes]]:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from etcdmeta.commands.importing.beginning import another_import
 from etcdmeta.commands.importing.pages import put_below, put_roots, put_secrets
-from etcdmeta.commands.importing.shipment import Pair
+from etcdmeta.commands.importing.shipment import Page, Pair
 from etcdmeta.commands.importing.written import count_below, is_written, page_is_written, roots_written
 from etcdmeta.commands.plan import Command, Context, Plan, PlanBuilder, unchanged
 from etcdmeta.errors import ImportConflict
@@ -41,6 +41,15 @@ class LoadImport(Command):
 
     import_id: int
     records: tuple[Pair, ...]
+    _own: bool = PrivateAttr(default=False)
+
+    @classmethod
+    def of_shipment(cls, import_id: int, page: Page) -> LoadImport:
+        """Of a page that this process made of its source a moment ago: every key and value was made of the same
+        numbers, so that they are not decoded and held against each other again, a tenth of an import's time."""
+        made = cls(import_id=import_id, records=page.records)
+        made._own = True
+        return made
 
     def fingerprint(self) -> bytes:
         """Of the same fields as any command's, but not by way of JSON, of which a page is 40 KB."""
@@ -52,7 +61,10 @@ class LoadImport(Command):
         record = context.snapshot.imported(self.import_id)
         pairs = self.records
         builder = PlanBuilder().require_modified(keys.import_(record.id), record.mod_revision)
-        put_below(builder, record, pairs)
+        if self._own:
+            builder.put_all(pairs)
+        else:
+            put_below(builder, record, pairs)
         if page_is_written(context.snapshot, pairs):
             return unchanged(f"that page of import {record.id} is written already", {"import_id": record.id})
         if record.state != ImportState.LOADING:

@@ -33,8 +33,8 @@ PAGE_RECORDS: Final = 96
 PAGE_BYTES: Final = 700_000
 _MOST_MESSAGES: Final = 1_000
 
-Owners = tuple[tuple[tuple[IncomingOwner | int, ...], tuple[int, ...]], ...]
-"""Of each shard of a group: its owners, and its last attempt, where there is one to say. As in `made.Row`."""
+Owners = tuple[Row, ...]
+"""Of each shard of a group all but its id: its owners, and its last attempt, where there is one to say."""
 
 Pair = tuple[bytes, bytes]
 """A key, relative to the cluster's prefix, and its value."""
@@ -125,7 +125,7 @@ class Shipment:
         """Few sets of owners serve many groups: a message of each set is filled anew, at a third of making it."""
         ids = self.shards
         _, start, end, deleted_at, truncated_at, shards = row
-        owners = tuple([(shard[1], shard[2:]) for shard in shards])
+        owners = tuple([shard[1:] for shard in shards])
         made = self._messages.get(owners)
         if made is None:
             if len(self._messages) == _MOST_MESSAGES:
@@ -150,7 +150,7 @@ class Shipment:
         """What groups whose shards have these owners, shard by shard, have in common."""
         message = pb.ShardGroup()
         nodes = self.record.nodes
-        for of_shard, last_attempt in owners:
+        for of_shard, *last_attempt in owners:
             into = message.shards.add(last_attempt=last_attempt[0] if last_attempt else 0)
             for each in of_shard:
                 owner = each if isinstance(each, IncomingOwner) else IncomingOwner(each)

@@ -228,7 +228,7 @@ def _total(record: Import) -> int:
 def _all_at_once(shipment: Shipment) -> Iterator[Command]:
     import_id = shipment.record.id
     for page in chain(shipment.frame(), shipment.groups_of_all()):
-        yield LoadImport(import_id=import_id, records=page.records)
+        yield LoadImport.of_shipment(import_id, page)
     for page in [*shipment.roots()] or [Page(())]:
         yield _publish(import_id, page)
 
@@ -259,7 +259,7 @@ def _go_on(store: Importer, shipment: Shipment, timeout: float | None, report: R
     tally = _Tally(record, report)
     if record.state == ImportState.LOADING:
         for page in shipment.frame():
-            store.execute(LoadImport(import_id=record.id, records=page.records), timeout=timeout)
+            store.execute(LoadImport.of_shipment(record.id, page), timeout=timeout)
             tally.add(page)
         _load_groups(store, shipment, timeout, tally)
     for page in [*shipment.roots()] or [Page(())]:
@@ -284,7 +284,7 @@ def _load_groups(store: Importer, shipment: Shipment, timeout: float | None, tal
                     continue
                 if len(under_way) > AT_ONCE:
                     _ended(under_way, tally)
-                command = LoadImport(import_id=import_id, records=page.records)
+                command = LoadImport.of_shipment(import_id, page)
                 under_way.append((threads.submit(store.execute, command, timeout=timeout), page))
             while under_way:
                 _ended(under_way, tally)
