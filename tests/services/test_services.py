@@ -262,7 +262,7 @@ def test_an_entry_that_nobody_can_read_is_left_to_people(
     old.init_cluster()
     old.create_database("metrics")
     local.commit(Put(b"ledger/strange", b"\xff"))
-    store = local.open()
+    store = local.open(clock=Ahead())
     for number in range(2):
         store.create_continuous_query("metrics", f"q{number}", "select 1")
     key = local.keyspace.absolute(b"ledger/strange").decode()
@@ -374,7 +374,7 @@ def test_another_leader_of_repair_does_not_wait_anew_for_a_node_that_is_down(loc
 
 def test_another_leader_of_repair_does_not_wait_anew_for_a_shard_that_is_short(local: World, turn_of: Turns) -> None:
     """Of owners, of which none is lost; unless something changed meanwhile."""
-    store = local.open()
+    store = local.open(clock=Ahead())
     four_nodes(store, replicas=1)
     first, *others = store.snapshot().groups()
     shard = first.shards[0]
@@ -420,7 +420,7 @@ def test_another_leader_of_repair_does_not_wait_anew_for_a_shard_that_is_short(l
 def test_a_node_that_goes_down_is_waited_for_however_long_its_shards_stood_still(
     local: World, turn_of: Turns
 ) -> None:
-    store = local.open()
+    store = local.open(clock=Ahead())
     four_nodes(store, replicas=2)
     comes(local, store, 4)
     shard = next(store.snapshot().groups()).shards[0]
@@ -436,7 +436,7 @@ def test_a_node_that_goes_down_is_waited_for_however_long_its_shards_stood_still
 @pytest.mark.parametrize("value", [b"\xff", encode_marks([Mark(2**62, 1)]), encode_marks([Mark(1, 2**40)])])
 def test_marks_that_cannot_be_are_none(local: World, turn_of: Turns, value: bytes) -> None:
     """Garbage, a time that has not come, a revision that has not come (etcd was restored)."""
-    store = local.open()
+    store = local.open(clock=Ahead())
     four_nodes(store, replicas=1)
     store.alter_policy("d", "autogen", replicas=2)
     local.commit(Put(keys.grace_seen("repair"), value))
