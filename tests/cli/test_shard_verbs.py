@@ -159,7 +159,7 @@ def test_wait(metrics: Cli, owners: tuple[str, str, str], store: MetaStore) -> N
     first, _, spare = (int(node) for node in owners)
     assert metrics("shard", "wait", "1").out == "shard 1 is ok\n"
     store.begin_copy(1, first, spare)
-    late = metrics("shard", "wait", "1", "--for", "active", "--timeout", "100ms")
+    late = metrics("shard", "wait", "1", "--for", "active", "--timeout", "2s")
     assert late.code == 124
     assert f"n{spare} copies from n{first}" in late.err
     attempt = store.snapshot().shard(1).last_attempt
