@@ -299,7 +299,7 @@ def shape(snapshot: Snapshot) -> Any:
         for node in snapshot.nodes(include_removed=True)
     )
     plans = sorted(
-        (str(plan.state), plan.note, str(dict(plan.prior_states)), str(snapshot.plan_moves(plan.id)))
+        (str(plan.state), plan.note, str(dict(plan.prior_states)), snapshot.plan_moves(plan.id))
         for plan in snapshot.plans()
     )
     return databases, users, nodes, plans
