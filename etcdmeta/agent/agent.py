@@ -19,7 +19,7 @@ from typing import Self
 from etcdmeta.agent.assembly import Assembly
 from etcdmeta.agent.config import AgentConfig
 from etcdmeta.errors import EtcdMetaError, StoreClosed, WaitTimedOut
-from etcdmeta.store import MetaStore
+from etcdmeta.store import Fence, MetaStore
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -57,6 +57,11 @@ class Agent:
     def node_id(self) -> int:
         """0 before it joined."""
         return self._assembly.facts.node_id
+
+    def fence(self) -> Fence | None:
+        """The node's liveness, for what is committed as the node: ``Copying(…, fence=agent.fence)``. None while it is
+        not live for certain. From any thread."""
+        return self._assembly.facts.fence()
 
     @property
     def metrics_port(self) -> int | None:

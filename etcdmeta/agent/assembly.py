@@ -275,6 +275,7 @@ class Assembly:
             starts=self._directory.path / "starts.json",
             on_refused=self._refused,
         )
+        self.facts.fence = liveness.fence
         liveness.start()
         if not await in_background(liveness.wait_live, PATIENCE):
             log.warning("node %d is not live yet: it goes on trying", node_id)

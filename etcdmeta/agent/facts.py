@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from etcdmeta.services.runner import ServiceStatus
+from etcdmeta.store import Fence
 from etcdmeta.wire.pb import agent_pb2 as pb
 
 SourceKind = Literal["etcd", "agent", "cache"]
@@ -20,6 +21,10 @@ def _nobody() -> tuple[str, ...]:
 
 def _nothing() -> tuple[ServiceStatus, ...]:
     return ()
+
+
+def _not_live() -> Fence | None:
+    return None
 
 
 def _etcd(endpoint: str) -> tuple[SourceKind, str]:
@@ -44,6 +49,8 @@ class Facts:
     """Addresses of the agents that are live; this one may be among them."""
     services: Callable[[], tuple[ServiceStatus, ...]] = _nothing
     """How the services of the cluster are that this agent stands for."""
+    fence: Callable[[], Fence | None] = _not_live
+    """The node's liveness, for what is committed as the node; None: it is not live for certain."""
     source: Callable[[str], tuple[SourceKind, str]] = _etcd
     """What the endpoint is that the store follows the picture at, and where that is: ``host:port``."""
 

@@ -24,7 +24,7 @@ from etcdmeta.errors import (
     Unavailable,
 )
 from etcdmeta.replica.backoff import Backoff
-from etcdmeta.store import MetaStore, SystemClock
+from etcdmeta.store import Fence, MetaStore, SystemClock
 from etcdmeta.store.clock import Clock
 from etcdmeta.store.listeners import Publication
 
@@ -154,6 +154,10 @@ class Liveness:
             interruptions=len(self._comings.interruptions()),
             last_error=self._last_error,
         )
+
+    def fence(self) -> Fence | None:
+        """What the node's commits compare; None while it is not live for certain. From any thread."""
+        return self._tenure.fence()
 
     def nudge(self) -> None:
         """Take the next step now, and not when its time has come."""

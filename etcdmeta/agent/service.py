@@ -94,6 +94,7 @@ class Service:
         members = [endpoint for endpoint in self._store.strategy.endpoints if endpoint != PEERS]
         tip = self._feed.log.tip
         snapshot = None if tip is None else tip.snapshot
+        fence = facts.fence()
         return pb.StatusResponse(
             version=facts.version,
             cluster=self._store.cluster_name,
@@ -116,6 +117,7 @@ class Service:
             participates=facts.participates,
             counters=self._store.counters(),
             services=map(service_to_wire, facts.services()),
+            live_revision=0 if fence is None else fence.create_revision,
         )
 
 

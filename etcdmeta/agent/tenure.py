@@ -25,7 +25,8 @@ from etcdmeta.model.entities import Liveness
 from etcdmeta.model.owners import NodeState
 from etcdmeta.model.snapshot import Snapshot
 from etcdmeta.model.times import format_time
-from etcdmeta.store import MetaStore
+from etcdmeta.records import keys
+from etcdmeta.store import Fence, MetaStore
 from etcdmeta.store.clock import Clock
 
 log = logging.getLogger("etcdmeta.agent")
@@ -96,6 +97,13 @@ class Tenure:
         """The next step; seconds until there is another. Raises `NodeAlreadyRunning`, `NodeRemoved`: for good."""
         self._require_member()
         return self._keep() if self._created else self._take()
+
+    def fence(self) -> Fence | None:
+        """That this incarnation of the key stands; None where it is not held for certain. From any thread."""
+        created, node_id = self._created, self._report.node_id
+        if not created or not self.lease or self._monotonic() > self.certain_until:
+            return None
+        return Fence(keys.live(node_id), created, f"the liveness of node {node_id}")
 
     def let_go(self) -> None:
         """End the own lease, and with it the key."""

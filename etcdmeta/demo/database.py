@@ -14,7 +14,7 @@ from pathlib import Path
 from etcdmeta.errors import NotFound
 from etcdmeta.model.entities import Node
 from etcdmeta.model.snapshot import Snapshot
-from etcdmeta.services.copying import Copying, CopyJob
+from etcdmeta.services.copying import AgentFence, Copying, CopyJob
 from etcdmeta.store import MetaStore
 from etcdmeta.testing.transfers import DirectoryTransfer
 
@@ -66,7 +66,8 @@ def main() -> None:
         node = store.wait_for(lambda snapshot: _itself(snapshot, host), timeout=30.0)
         assert node is not None  # waited for
         engine = Engine(files_of(root, node.id), lambda other: files_of(root, other), _slowly)
-        copying = Copying(store, node.id, engine, grace=GRACE, look_every=0.5)
+        fence = AgentFence(store, node.id, agent)
+        copying = Copying(store, node.id, engine, grace=GRACE, look_every=0.5, fence=fence)
         copying.start()
         _say(f"node {node.id} has its picture from its agent")
         while True:

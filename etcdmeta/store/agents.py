@@ -49,6 +49,7 @@ class ServiceReport:
 class AgentStatus:
     """What one agent says of itself. ``age``: seconds since its picture was last proven current, None where it never
     was; ``live``: it follows at this moment. ``source``: etcd, agent, cache or unknown. ``node_id`` 0: it is no node's.
+    ``live_revision``: the create revision of its node's key of liveness, 0 where it does not hold it for certain.
     ``started``: nanoseconds since 1970. ``problem``: what is wrong with its picture, empty for nothing.
     """
 
@@ -75,6 +76,7 @@ class AgentStatus:
     problem: str = ""
     counters: Mapping[str, int] = field(default_factory=dict)
     services: tuple[ServiceReport, ...] = ()
+    live_revision: int = 0
 
 
 def agent_statuses(
@@ -137,6 +139,7 @@ def _read(address: str, said: pb.StatusResponse) -> AgentStatus:
         problem=said.problem,
         counters=dict(said.counters),
         services=tuple(map(_service, said.services)),
+        live_revision=said.live_revision,
     )
 
 

@@ -17,10 +17,14 @@ import pytest
 from etcdmeta import MetaStore
 from etcdmeta.agent import Agent, AgentConfig
 from etcdmeta.agent.assembly import Assembly
+from etcdmeta.commands.database import CreateDatabase
 from etcdmeta.consensus.agent import AgentStrategy
 from etcdmeta.embedded import Cluster
-from etcdmeta.errors import NodeAlreadyRunning, NodeRemoved, WrongCluster
+from etcdmeta.errors import Fenced, NodeAlreadyRunning, NodeRemoved, WrongCluster
 from etcdmeta.model.snapshot import Snapshot
+from etcdmeta.records import keys
+from etcdmeta.services.copying import AgentFence
+from etcdmeta.store import Fence
 from tests.agent.processes import SECONDS, AgentProcess
 
 Start = Callable[..., AgentProcess]
@@ -195,6 +199,24 @@ def test_a_removed_node_and_another_cluster_are_refused(
     etcd_store.remove_node("db-1:8088")
     with pytest.raises(NodeRemoved):
         Agent(config("db-1")).start()
+
+
+def test_its_liveness_is_what_the_node_s_commits_compare(
+    config: Callable[..., AgentConfig], etcd_store: MetaStore
+) -> None:
+    agent = Agent(config("db-1"))
+    assert agent.fence() is None
+    with agent:
+        row = etcd_store.wait_for(lambda snapshot: snapshot.tables.liveness.get(1))
+        fence = agent.fence()
+        assert fence == Fence(keys.live(1), row[2], "the liveness of node 1")
+        assert AgentFence(etcd_store, 1, agent.address)() == fence
+        assert AgentFence(etcd_store, 2, agent.address)() is None
+        etcd_store.execute(CreateDatabase(name="metrics"), fence=fence)
+    assert agent.fence() is None
+    assert AgentFence(etcd_store, 1, agent.address)() is None
+    with pytest.raises(Fenced):
+        etcd_store.execute(CreateDatabase(name="late"), fence=fence)
 
 
 def test_a_second_live_process_gives_up(config: Callable[..., AgentConfig], tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from etcdmeta.records import keys
 from etcdmeta.records.encoding import encode
 from etcdmeta.records.keys import Keyspace
 from etcdmeta.records.transaction import Delete, Put, Transaction, Write
-from etcdmeta.store import MetaStore, new_operation_id
+from etcdmeta.store import Fence, MetaStore, new_operation_id
 from etcdmeta.store.ledger import encode_generation
 from etcdmeta.testing.agents import serve_agent
 
@@ -423,6 +423,33 @@ def test_a_process_that_was_paused_while_another_took_its_id_gives_up(stage: Sta
     sign = stage.sign()
     assert sign is not None
     assert sign[0] == lease, "nothing of it was touched"
+
+
+def test_what_the_node_s_commits_compare(stage: Stage) -> None:
+    keeper = stage.keeper()
+    assert keeper.fence() is None
+    keeper._turn()
+    first = Fence(keys.live(NODE), created(stage), f"the liveness of node {NODE}")
+    assert keeper.fence() == first
+    stage.clock.seconds += lease_seconds(TTL)
+    assert keeper.fence() == first
+    stage.clock.seconds += 1  # its lease may have ended: it has not come to see that
+    assert keeper.fence() is None
+    keeper._turn()
+    assert keeper.fence() == first  # it had not
+    stage.advance(3 * TTL)
+    lease = stage.other(100_000)
+    keeper._turn()
+    assert keeper.fence() is None  # another has its id
+    stage.cluster.revoke_lease(lease)
+    keeper._turn()
+    keeper._turn()
+    again = keeper.fence()
+    assert again is not None
+    assert again.create_revision == created(stage) > first.create_revision
+    keeper.stop()
+    keeper._end(None)
+    assert keeper.fence() is None
 
 
 @pytest.mark.parametrize("gone", [True, False])

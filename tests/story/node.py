@@ -14,6 +14,7 @@ from pathlib import Path
 from etcdmeta.agent import AgentConfig
 from etcdmeta.agent.assembly import Assembly
 from etcdmeta.services.copying import Copying, CopyJob
+from etcdmeta.store import Fence
 from etcdmeta.testing.transfers import CHUNK, DirectoryTransfer
 
 TTL = 4.0
@@ -47,11 +48,14 @@ def main() -> None:
     )
     agent = Assembly(config)
 
+    def fence() -> Fence | None:
+        return agent.facts.fence()
+
     def ready() -> None:
         node_id = agent.facts.node_id
         gate = Gate(root / "held", node_id)
         transfer = DirectoryTransfer(root / f"node-{node_id}", lambda other: root / f"node-{other}", gate)
-        Copying(agent.store, node_id, transfer, grace=0.5, look_every=0.2).start()
+        Copying(agent.store, node_id, transfer, grace=0.5, look_every=0.2, fence=fence).start()
         print(node_id, flush=True)
 
     threading.Thread(target=_with_the_test, args=(agent,), daemon=True).start()

@@ -7,10 +7,12 @@ class MyEngine(ShardTransfer):
             await job.report(done, total)
 ```
 
-`transfer` is what the node writes, `wanted` reads the picture, `reporting` says how far a copy is, `copying` does it.
+`transfer` is what the node writes, `wanted` reads the picture, `reporting` says how far a copy is, `copying` does it,
+and `fencing` keeps a node that another instance has replaced from doing it.
 """
 
 from etcdmeta.services.copying.copying import Copying
+from etcdmeta.services.copying.fencing import AgentFence
 from etcdmeta.services.copying.transfer import CopyJob, CopySource, ShardTransfer
 
-__all__ = ["CopyJob", "CopySource", "Copying", "ShardTransfer"]
+__all__ = ["AgentFence", "CopyJob", "CopySource", "Copying", "ShardTransfer"]

@@ -46,8 +46,10 @@ class Copying:
     """From `start` to `stop`, in a thread with an asyncio loop of its own, which `transfer` runs in.
 
     ``at_once``: copies at a time. ``grace``: seconds that the files of a shard stay that the node owns no more; None:
-    for ever. ``look_every``: seconds between two looks for such files. ``fence``: what the node's commits compare,
-    usually its liveness's key, and None while it has none: then they wait; without it they compare nothing of the kind.
+    for ever. ``look_every``: seconds between two looks for such files. ``fence``: what the node's commits compare, and
+    None while there is none: then they wait. Where an agent keeps the node live it is that agent's, `AgentFence` or, in
+    its process, ``Agent.fence``, so that what another instance of the node has replaced changes nothing any more;
+    without it they compare nothing of the kind.
     The node's lease is renewed by its agent, in a thread of its own, however long a copy takes. ``clock``,
     ``monotonic`` are for tests.
     """

@@ -441,7 +441,7 @@ class StatusRequest(_message.Message):
     def __init__(self, cluster: _Optional[str] = ...) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("version", "cluster", "cluster_id", "node_id", "host", "address", "position", "revision", "generation", "state", "freshness", "etcd_endpoints", "agents", "streams", "requests", "quarantined", "started", "problem", "participates", "counters", "services")
+    __slots__ = ("version", "cluster", "cluster_id", "node_id", "host", "address", "position", "revision", "generation", "state", "freshness", "etcd_endpoints", "agents", "streams", "requests", "quarantined", "started", "problem", "participates", "counters", "services", "live_revision")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -470,6 +470,7 @@ class StatusResponse(_message.Message):
     PARTICIPATES_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
+    LIVE_REVISION_FIELD_NUMBER: _ClassVar[int]
     version: str
     cluster: str
     cluster_id: int
@@ -491,7 +492,8 @@ class StatusResponse(_message.Message):
     participates: bool
     counters: _containers.ScalarMap[str, int]
     services: _containers.RepeatedCompositeFieldContainer[ServiceStatus]
-    def __init__(self, version: _Optional[str] = ..., cluster: _Optional[str] = ..., cluster_id: _Optional[int] = ..., node_id: _Optional[int] = ..., host: _Optional[str] = ..., address: _Optional[str] = ..., position: _Optional[bytes] = ..., revision: _Optional[int] = ..., generation: _Optional[int] = ..., state: _Optional[str] = ..., freshness: _Optional[_Union[Freshness, _Mapping]] = ..., etcd_endpoints: _Optional[_Iterable[str]] = ..., agents: _Optional[_Iterable[str]] = ..., streams: _Optional[int] = ..., requests: _Optional[int] = ..., quarantined: _Optional[int] = ..., started: _Optional[int] = ..., problem: _Optional[str] = ..., participates: bool = ..., counters: _Optional[_Mapping[str, int]] = ..., services: _Optional[_Iterable[_Union[ServiceStatus, _Mapping]]] = ...) -> None: ...
+    live_revision: int
+    def __init__(self, version: _Optional[str] = ..., cluster: _Optional[str] = ..., cluster_id: _Optional[int] = ..., node_id: _Optional[int] = ..., host: _Optional[str] = ..., address: _Optional[str] = ..., position: _Optional[bytes] = ..., revision: _Optional[int] = ..., generation: _Optional[int] = ..., state: _Optional[str] = ..., freshness: _Optional[_Union[Freshness, _Mapping]] = ..., etcd_endpoints: _Optional[_Iterable[str]] = ..., agents: _Optional[_Iterable[str]] = ..., streams: _Optional[int] = ..., requests: _Optional[int] = ..., quarantined: _Optional[int] = ..., started: _Optional[int] = ..., problem: _Optional[str] = ..., participates: bool = ..., counters: _Optional[_Mapping[str, int]] = ..., services: _Optional[_Iterable[_Union[ServiceStatus, _Mapping]]] = ..., live_revision: _Optional[int] = ...) -> None: ...
 
 class ServiceStatus(_message.Message):
     __slots__ = ("name", "leads", "leader", "since", "every", "passes", "failures", "pass_began", "pass_ended", "did", "did_at", "problem", "problem_at", "failing", "notes")
