@@ -218,7 +218,7 @@ class PlanWork:
             if self._places.get(number) is not _Place.GIVEN_UP:
                 self._given_up.append(number)
             self._places[number] = _Place.GIVEN_UP
-        elif found.state is MoveState.FAILED and self._begun[number] and not rested:
+        elif found.state is MoveState.FAILED and self._begun[number] and not rested and _may_fail_so(snapshot, move):
             self._rest(number, now + self.retries.rest(self._begun[number]))
         else:
             self._places[number] = _Place.QUEUED
@@ -227,6 +227,15 @@ class PlanWork:
     def _rest(self, number: int, until: float) -> None:
         self._places[number] = _Place.RESTING
         heapq.heappush(self._resting, (until, number))
+
+
+def _may_fail_so(snapshot: Snapshot, move: Move) -> bool:
+    """Whether what a copy failed with is still there. Where its source is gone, nothing has to get better first."""
+    group_id = snapshot.tables.shards.get(move.shard_id)
+    group = None if group_id is None else snapshot.find_group(group_id)
+    shard = None if group is None else group.shard(move.shard_id)
+    comer = None if shard is None else shard.owner(move.to_node)
+    return comer is None or comer.source in sources(snapshot, move)
 
 
 def load_with(snapshot: Snapshot, works: Iterable[PlanWork]) -> CopyLoad:

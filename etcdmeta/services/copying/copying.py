@@ -7,8 +7,10 @@ that is to be emptied takes its copies back: it would only have to hand them on.
 time: an attempt that is slow to end, or files that are being dropped, are waited for before the next attempt begins.
 
 A source that is down is given up where another owner serves and is live. The next attempt of a copy that a plan at work
-makes is begun by who carries that plan out, since only one at a time can hold the plan's limits: another copy may have
-taken the place. Any other goes over to its new source in one transaction, so that it is never seen as not running.
+makes is begun by who carries that plan out, at once, since only one at a time can hold the plan's limits: another copy
+may have taken the place, and nodes that lost the same source would each find the same room at the next. Under a paused
+plan that is when it goes on. Any other copy goes over to its new source in one transaction, so that it is never seen as
+not running.
 """
 
 from __future__ import annotations

@@ -49,6 +49,29 @@ def test_a_source_that_died_is_left_for_another(local: World, tmp_path: Path) ->
     ]
 
 
+class Once(Retries):
+    """After a failure nothing is tried again for days."""
+
+    def rest(self, tries: int) -> float:
+        return 1e6 * tries
+
+
+def test_a_plan_does_not_rest_where_a_source_died(local: World, tmp_path: Path) -> None:
+    """What failed for another reason is tried again later: nothing has got better meanwhile."""
+    store, gate = local.open(), Gate()
+    place = Place(store, tmp_path, replicas=2)
+    live(local, store, 1, 2)
+    plan = started(store, draft(Move(1, 2, 3, 1)))
+    applier = Applier(store, retries=Once())
+    with node(place, 3, DirectoryTransfer(place.root_of(3), place.root_of, gate)), applying(applier, plan.id):
+        assert gate.reached.wait(SECONDS)
+        dies(local, 1)
+        wait_until(lambda: len(gate.jobs) == 2, "another attempt")
+        gate.open.set()
+        place.wait_status(3, OwnerStatus.ACTIVE)
+        assert [(job.source.node_id, job.attempt) for job in gate.jobs] == [(1, 1), (2, 2)]
+
+
 class Late:
     """The store of a node that is slow to begin a copy of its own accord: others have begun theirs by then."""
 
