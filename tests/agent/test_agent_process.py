@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import queue
 import shutil
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -67,21 +69,31 @@ def config(tmp_path: Path, etcd_cluster: Cluster, etcd_store: MetaStore) -> Call
 
 
 class Systemd:
-    """Listens as it does."""
+    """Listens as it does, all the time: the kernel keeps ten datagrams of a socket, and what comes then is lost."""
 
     def __init__(self, address: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.settimeout(SECONDS)
         self._socket.bind(address.replace("@", "\0"))
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._thread = threading.Thread(target=self._listen, name="peer-systemd", daemon=True)
+        self._thread.start()
 
     def until(self, line: str) -> list[str]:
+        """What it has heard since it was asked last, up to that line."""
         heard: list[str] = []
         while line not in heard:
-            heard += self._socket.recv(4096).decode().splitlines()
+            heard.append(self._lines.get(timeout=SECONDS))
         return heard
 
     def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(SECONDS)
         self._socket.close()
+
+    def _listen(self) -> None:
+        while said := self._socket.recv(4096):
+            for line in said.decode().splitlines():
+                self._lines.put(line)
 
 
 def is_down(snapshot: Snapshot) -> bool:
