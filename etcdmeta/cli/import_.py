@@ -117,6 +117,8 @@ def _import(
         now = under_way.planned_at  # made once, for both
     with waiting(session, f"reading {reading.name}"):
         chosen = _chosen(snapshot, reading.make(now), reading.owner, owner, nodes)
+        if owner is not None and reading.owner not in chosen:
+            session.note(f"every shard has owners: --owner {owner} has nothing to do", level="warning")
         intake = Intake(f"{reading.name} ({reading.kind})", digest, reading.make, chosen)
         preview = preview_import(store, intake, now=now, timeout=session.remaining())
     if session.output.is_table:
@@ -172,7 +174,9 @@ def _chosen(
     if owner is not None:
         if theirs is None:
             raise InvalidInput("--owner is for InfluxDB's files", value=owner, rule="our own say who owns what")
-        chosen[theirs] = snapshot.node(owner).id
+        ours = snapshot.node(owner).id
+        if any(node.id == theirs for node in incoming.nodes):  # else nothing that is taken in lacks an owner
+            chosen[theirs] = ours
     return chosen
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SERVER = "influxdb://"
 OUR_BACKUP, OUR_DOCUMENT = "a backup of etcdmeta's", "a JSON document of etcdmeta's"
+_SOURCES = "SOURCE is a file, a folder, - for standard input, or influxdb://HOST:8088"
 OWN_BYTES = 1 << 30
 """Of a document or backup of our own: 100,000 groups are 25 to 100 MB."""
 
@@ -99,6 +100,14 @@ def read_source(text: str, stdin: BinaryIO, *, owner: bool, timeout: float) -> R
 
         blob = ask_server(text.removeprefix(SERVER), timeout=timeout)
         return _of_influxdb(text, detect(blob), f"the InfluxDB server at {text.removeprefix(SERVER)}", owner)
+    if "://" in text:
+        scheme = text.partition("://")[0]
+        raise SourceUnreadable(
+            f"nothing can be imported over {scheme}://",  # what stands behind it may hold a password
+            value=scheme,
+            rule=_SOURCES,
+            remedy="a running InfluxDB 1.x is asked as influxdb://HOST:8088",
+        )
     if text == "-":
         return _of_blob("standard input", _bounded(stdin, text), owner)
     path = Path(text)
@@ -117,7 +126,7 @@ def read_source(text: str, stdin: BinaryIO, *, owner: bool, timeout: float) -> R
         raise SourceUnreadable(
             f"{text} cannot be read: {error.strerror}",
             value=text,
-            rule="SOURCE is a file, a folder, - for standard input, or influxdb://HOST:8088",
+            rule=_SOURCES,
         ) from None
 
 
@@ -182,7 +191,7 @@ def _of_influxdb(name: str, source: Source, kind: str, owner: bool) -> Reading:
             Found("odd-encoding", "repaired", note.path, f"{note.what} (byte {note.offset})", _AS_PROTOBUF, count)
             for note in notes.notes
         ]
-        return hand_on(arrival, owner=named)
+        return hand_on(arrival)
 
     return Reading(name, str(kind), hashlib.sha256(source.data).digest(), make, owner=named)
 

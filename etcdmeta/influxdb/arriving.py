@@ -82,7 +82,7 @@ class ArrivingUser:
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """All of it. The ``highest_…`` are the counters that ids go on from. Where ``oddities.refused``, nothing of it may
-    be stored."""
+    be stored. ``owner``: as `arrive` was given it, where it became the owner of some shard."""
 
     cluster_id: int
     term: int
@@ -94,6 +94,7 @@ class Arrival:
     highest_group: int
     highest_shard: int
     oddities: Oddities
+    owner: int | None = None
 
 
 def arrive(data: Data, *, now: int, owner: int | None = None) -> Arrival:
@@ -125,7 +126,9 @@ def arrive(data: Data, *, now: int, owner: int | None = None) -> Arrival:
             odd.add(Rule.NO_IDS_LEFT, name, f"ids would go on from {number}")
     node, group, shard = highest
     group = max(group, groups.highest_group)
-    return Arrival(data.cluster_id, data.term, data.index, nodes + removed, databases, users, node, group, shard, odd)
+    given = owner if owner in groups.owners else None
+    nodes += removed
+    return Arrival(data.cluster_id, data.term, data.index, nodes, databases, users, node, group, shard, odd, given)
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:

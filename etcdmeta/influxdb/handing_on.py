@@ -25,14 +25,14 @@ Owners = dict[tuple[int, ...], tuple[IncomingOwner, ...]]
 """Node ids → the owners."""
 
 
-def hand_on(arrival: Arrival, *, owner: int | None = None) -> Incoming:
-    """Nothing is left out, and nothing is decided any more. ``owner``: as `arrive` was given it, where some node is to
-    stand for it."""
+def hand_on(arrival: Arrival) -> Incoming:
+    """Nothing is left out, and nothing is decided any more."""
     owners: Owners = {}
+    given = () if arrival.owner is None else (IncomingNode(arrival.owner, ""),)
     return Incoming(
         cluster_id=arrival.cluster_id,
         generation=arrival.index,
-        nodes=(*(_node(node) for node in arrival.nodes), *(() if owner is None else (IncomingNode(owner, ""),))),
+        nodes=(*(_node(node) for node in arrival.nodes), *given),
         databases=tuple(_database(database, owners) for database in arrival.databases),
         users=tuple(
             IncomingUser(user.name, user.admin, user.hash, tuple((d, str(p)) for d, p in user.grants))

@@ -121,6 +121,17 @@ def test_owner_of_what_nobody_owns(prod: Cli) -> None:
     assert verified.code == 0
 
 
+@pytest.mark.parametrize("options", [(), ("--db", "telegraf", "--as", "taken")], ids=["all", "one-database"])
+def test_an_owner_where_every_shard_has_owners_is_said_to_do_nothing(prod: Cli, options: tuple[str, ...]) -> None:
+    """It is given as a precaution: that is no reason to refuse, or to make somebody stand for a node nobody knows."""
+    assert prod("node", "join", "--host", "one:8088").code == 0
+    dry = prod("import", RICH, "--owner", "one:8088", "--dry-run", *options)
+    assert dry.code == 0, dry.err
+    assert "every shard has owners: --owner one:8088 has nothing to do" in dry.err
+    (nodes,) = (line for line in dry.out.splitlines() if line.startswith("nodes:"))
+    assert "→ n1," not in f"{nodes},"
+
+
 def test_without_an_owner_status_says_so(prod: Cli) -> None:
     assert prod("import", SINGLE, "--yes").code == 0
     status = prod("shard", "status")
@@ -293,3 +304,11 @@ def _private(password: str) -> str:
         file.write(password)
     os.chmod(file.name, 0o600)
     return file.name
+
+
+def test_what_cannot_be_asked_is_refused_without_a_password(prod: Cli) -> None:
+    for source in ("http://me:s3cret@localhost:8086", "influxdb://me:s3cret@localhost:8088"):
+        ran = prod("import", source, "--dry-run")
+        assert ran.code == 2
+        assert "s3cret" not in ran.err + ran.out
+    assert "influxdb://HOST:8088" in prod("import", "http://localhost:8086", "--dry-run").err
