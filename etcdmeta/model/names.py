@@ -23,6 +23,7 @@ _LONGEST_URL: Final = 2048
 _SCHEMES: Final = ("http", "https", "udp")
 _HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
+_PASSWORD: Final = re.compile(r"((?:^|[,\s]|//)[^/@,:\s]*):[^@,\s]*@")
 
 
 def check_name(name: str, what: str = "database") -> str:
@@ -80,6 +81,11 @@ def check_host(address: str) -> str:
     return address
 
 
+def without_password(text: str) -> str:
+    """Addresses as they may be shown: what stands between a colon and an @ is somebody's password."""
+    return _PASSWORD.sub(r"\1:…@", text)
+
+
 def check_destination(url: str) -> str:
     """A subscription's destination itself: a URL of http, https or udp with host and port (InfluxDB 1.x).
 
@@ -132,8 +138,9 @@ def _invalid(name: str, what: str, rule: str) -> InvalidName:
 
 
 def _no_address(address: str, rule: str) -> InvalidAddress:
+    bare = without_password(address)
     return InvalidAddress(
-        f"{_shown(address)} is no address of a node", value=address, rule=rule, remedy="write it as host:8088"
+        f"{_shown(bare)} is no address of a node", value=bare, rule=rule, remedy="write it as host:8088"
     )
 
 

@@ -1,5 +1,8 @@
+import traceback
+
 import pytest
 
+from etcdmeta.consensus.agent import parse_agents
 from etcdmeta.consensus.etcd import EtcdStrategy, parse_endpoints
 from etcdmeta.consensus.etcd.endpoints import reachable_url
 from etcdmeta.errors import InvalidAddress
@@ -83,3 +86,12 @@ def test_what_is_no_endpoint(given: str | list[str]) -> None:
         parse_endpoints(given)
     assert caught.value.rule
     assert caught.value.remedy
+
+
+def test_a_password_in_an_endpoint_is_not_repeated() -> None:
+    for parse in (parse_endpoints, parse_agents):
+        for given in ("http://me:s3cret@localhost:2379", "a:1,me:s3cret@b:2"):
+            with pytest.raises(InvalidAddress) as caught:
+                parse(given)
+            shown = "".join(traceback.format_exception(caught.value))
+            assert "s3cret" not in f"{caught.value!r} {caught.value.value} {shown}"

@@ -14,6 +14,7 @@ from etcdmeta.model.names import (
     check_name,
     from_bytes,
     to_bytes,
+    without_password,
 )
 
 GOOD = [
@@ -171,6 +172,16 @@ def test_bad_destinations(url: str) -> None:
         check_destination(url)
     assert refused.value.rule
     assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("text", ["me:s3cret@h1:8088", "h0:1,me:s3cret@h1:8088", "http://me:s3/cret@h1", ":s3cret@h"])
+def test_a_password_in_an_address_is_not_repeated(text: str) -> None:
+    shown = without_password(text)
+    assert "cret" not in shown
+    assert shown.endswith(text.partition("@")[2])
+    with pytest.raises(InvalidAddress) as refused:
+        check_host(text)
+    assert "cret" not in f"{refused.value} {refused.value.value} {refused.value!r}"
 
 
 def test_a_password_in_a_destination_is_refused_and_not_repeated() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from etcdmeta.consensus.etcd.endpoints import Endpoint, parse_endpoints
 from etcdmeta.errors import InvalidAddress
+from etcdmeta.model.names import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,5 +36,5 @@ def parse_agents(given: str | Iterable[str], *, secure: bool = False) -> tuple[E
     try:
         return parse_endpoints(plain)
     except InvalidAddress as error:
-        text = ",".join(texts)
+        text = without_password(",".join(texts))
         raise InvalidAddress(f"{text!r} names no agents", value=text, rule=_RULE, remedy=_REMEDY) from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from etcdmeta.errors import InvalidAddress
+from etcdmeta.model.names import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +65,8 @@ def reachable_url(url: str) -> str | None:
 def _parse(text: str, default_scheme: str) -> Endpoint:
     match = _SHAPE.fullmatch(text)
     if match is None:
-        _refuse(text, f"{text!r} is not an endpoint")
+        shown = without_password(text)
+        _refuse(shown, f"{shown!r} is not an endpoint")
     scheme, port = (match["scheme"] or default_scheme).lower(), int(match["port"])
     if scheme not in {"http", "https"}:
         _refuse(text, f"the endpoint {text!r} has the scheme {scheme!r}")
