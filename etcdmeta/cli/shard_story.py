@@ -95,15 +95,17 @@ def turns(events: Sequence[Event], node_id: int) -> tuple[Turn, ...]:
             lost = True
             continue
         after = next((owner for owner in event.owners if owner.node_id == node_id), None)
-        if what := _turn(before, after):
+        if what := _turn(before, after, event.summary):
             found.append(Turn(event.time, event.actor, f"{what}, or was so before" if lost else what))
         lost, before = False, after
     return tuple(found)
 
 
-def _turn(before: ShardOwner | None, after: ShardOwner | None) -> str:
+def _turn(before: ShardOwner | None, after: ShardOwner | None, summary: str) -> str:
     if after is None:
-        return "" if before is None else "owner no more"
+        # The owner is gone, and its reason with it: what broke a rule is told by the operation alone.
+        _, forced, reason = summary.partition(", forced: ")
+        return "" if before is None else f"owner no more (forced: {reason})" if forced else "owner no more"
     if before is None:
         return f"owner, {_status(after)}"
     if before.status != after.status:

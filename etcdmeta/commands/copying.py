@@ -119,11 +119,13 @@ def begin(edit: ShardEdit, source: int, target: int) -> Plan:
             edit.result(target, attempt=existing.attempt),
         )
     if existing is not None and existing.status in {*SERVING, OwnerStatus.COPYING}:
+        copies = existing.status == OwnerStatus.COPYING
         raise OwnerExists(
-            f"node {target} owns shard {shard.id} already: {existing.status}",
+            f"node {target} owns shard {shard.id} already: {existing.status}"
+            + (f" from node {existing.source}" if copies and existing.source else ""),
             value=target,
             rule="at most one owner a node in a shard",
-            remedy="cancel the copy first" if existing.status == OwnerStatus.COPYING else None,
+            remedy=f"cancel the copy first: `etcdmeta shard cancel {shard.id} {target}`" if copies else None,
         )
     row = check_transition(None if existing is None else existing.status, OwnerStatus.COPYING)
     giver = edit.owner(source)

@@ -101,7 +101,7 @@ class AddNode(Command):
                 f"{self.host} is node {node.id}, with other labels",
                 value=dict(node.labels),
                 rule="joining again changes nothing",
-                remedy="join without labels, or change them by updating the node",
+                remedy=f"join without labels, or change them: `etcdmeta node label {node.id} NAME=VALUE`",
             )
         cluster_id = 0 if snapshot.cluster is None else snapshot.cluster.cluster_id
         return unchanged(

@@ -161,14 +161,14 @@ class RemoveOwner(Command):
                 f"and its policy wants {wanted}",
                 value=active,
                 rule=rule,
-                remedy="copy the shard to another node first, or force it with a reason",
+                remedy=f"`etcdmeta shard copy {edit.shard.id} --from NODE --to NODE` first, or --force --reason TEXT",
             )
         if not any(owner.serves for owner in others) and not self.allow_last:
             raise ServiceWouldEnd(
                 f"node {self.node_id} is the last that serves shard {edit.shard.id}: its data would be gone",
                 value=0,
                 rule=rule,
-                remedy="consent to removing the last serving owner, where that is meant",
+                remedy="where that is meant: --force --reason TEXT --allow-last",
             )
 
 

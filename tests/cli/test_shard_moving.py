@@ -141,6 +141,7 @@ def test_remove_owner(place: Place) -> None:
     first, second = str(place.first), str(place.second)
     refused = place.cli("shard", "remove-owner", "1", first, "--yes")
     assert (refused.code, "wants 2" in refused.err) == (4, True)
+    assert "--force --reason TEXT" in refused.err, "what to type"
     forced = ("--force", "--reason", "sold")
     asked = place.cli("shard", "remove-owner", "1", first, *forced)
     assert (asked.code, "1 owner will serve it" in asked.err) == (2, True)
@@ -148,9 +149,13 @@ def test_remove_owner(place: Place) -> None:
     caught_up(place, place.first, None)
     last = place.cli("shard", "remove-owner", "1", second, *forced, "--yes")
     assert (last.code, "last" in last.err) == (4, True)
+    assert "--allow-last" in last.err, "what to type"
     gone = place.cli("shard", "remove-owner", "1", second, *forced, "--allow-last", "--yes", "-o", "json")
     assert gone.code == 0
     assert gone.items[0]["owners"] == []
+    (story,) = place.cli("shard", "explain", "1", "-o", "json").items
+    told = [owner["history"][-1]["what"] for owner in story["formerOwners"]]
+    assert told == ["owner no more (forced: sold)"] * 2, "who broke a rule said why"
 
 
 @pytest.mark.parametrize("verb", [("map",), ("explain", "1"), ("timeline", "1")])
