@@ -36,7 +36,8 @@ def next_commands(status: ShardStatus, nodes: Mapping[int, Node], plans: Sequenc
         commands.append(f"etcdmeta shard timeline {status.shard_id}")
         commands += [f"etcdmeta node show {owner.node_id}" for owner in status.owners]
     if copies:
-        commands.append(f"etcdmeta shard wait {status.shard_id} --for ok")
+        goal = "active" if status.health is Health.OK else "ok"  # that it is ok already is nothing to wait for
+        commands.append(f"etcdmeta shard wait {status.shard_id} --for {goal}")
     return tuple(dict.fromkeys(commands))
 
 

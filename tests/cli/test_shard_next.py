@@ -60,6 +60,7 @@ TABLE = {
     ),
     "nobody owns it": (scene(), ("shard timeline 1",)),
     "copies": (scene(owner(1), copying(1)), (WAIT,)),
+    "copies, and is ok already": (scene(owner(1), owner(3), copying(1)), ("shard wait 1 --for active",)),
     "copies from who is down": (
         scene(owner(1), owner(3), copying(3), down=3),
         (
