@@ -15,7 +15,7 @@ from etcdmeta.cli.plan_follow import AT_WORK, Following
 from etcdmeta.cli.plan_latecomers import take_latecomers, tell_what_stays
 from etcdmeta.cli.plan_listing import plans_listing
 from etcdmeta.cli.plan_screen import plan_lines, resuming
-from etcdmeta.cli.plan_tally import IN_ORDER
+from etcdmeta.cli.plan_tally import state_words
 from etcdmeta.cli.plan_view import PlanView, draft_view, full_view
 from etcdmeta.cli.text import counted
 from etcdmeta.cli.waiting import waiting
@@ -199,7 +199,7 @@ def _tell_end(session: Session, store: MetaStore, plan: MovePlan, counts: Mappin
         return
     facts = [counted(plan.moves, "move")]
     if counts is not None:
-        facts += [f"{counts[state]:,} {state}" for state in IN_ORDER if counts[state]]
+        facts += state_words(plan, counts)
     note = f": {plan.note}" if plan.note else ""
     told = f"plan {plan.id} ({plan.kind}) is {plan.state}{note}; {', '.join(facts)}"
     session.output.sentence(f"{told} (generation {snapshot.generation})")

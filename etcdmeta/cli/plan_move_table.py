@@ -11,6 +11,7 @@ from etcdmeta.cli.naming import policy_name
 from etcdmeta.cli.plan_items import names_of
 from etcdmeta.cli.plan_moves import TROUBLE_FIRST, Agreement, MoveRow
 from etcdmeta.cli.plan_table import TextColumn, text_table
+from etcdmeta.cli.plan_tally import state_word
 from etcdmeta.cli.plan_view import PlanView
 from etcdmeta.cli.shard_table import Look
 from etcdmeta.cli.text import counted, printable, wrapped
@@ -37,7 +38,7 @@ def move_lines(view: PlanView, rows: Sequence[MoveRow], look: Look, *, every: bo
         TextColumn("GROUP", [str(row.group.id) if row.group else "-" for row in shown], right=True, rank=4),
         TextColumn("FROM", [_node(row.move.from_node) for row in shown]),
         TextColumn("TO", [_node(row.move.to_node) for row in shown]),
-        TextColumn("STATE", [_state(row) for row in shown]),
+        TextColumn("STATE", [_state(view, row) for row in shown]),
         TextColumn("PROGRESS", [_progress(row) for row in shown], rank=1),
         TextColumn("SIZE", [cells.size_text(row.move.size) for row in shown], right=True, rank=3),
     ]
@@ -78,9 +79,10 @@ def _reasons(rows: Sequence[MoveRow], look: Look) -> list[str]:
     return ["", "In trouble:", *lines] if lines else []
 
 
-def _state(row: MoveRow) -> str:
+def _state(view: PlanView, row: MoveRow) -> str:
     """``waiting``; ``waiting, blocked`` where the plan wants it otherwise."""
-    return f"{row.state}, {row.agreement}" if row.agreement in _SAID else str(row.state)
+    word = state_word(view.plan, row.state)
+    return f"{word}, {row.agreement}" if row.agreement in _SAID else word
 
 
 def _progress(row: MoveRow) -> str:

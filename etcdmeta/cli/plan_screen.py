@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from etcdmeta.cli.plan_move_table import SHOWN, move_lines
 from etcdmeta.cli.plan_moves import Agreement
 from etcdmeta.cli.plan_table import TextColumn, text_table
-from etcdmeta.cli.plan_tally import IN_ORDER
+from etcdmeta.cli.plan_tally import state_words as told
 from etcdmeta.cli.plan_view import NodeBalance, PlanView
 from etcdmeta.cli.shard_table import Look
 from etcdmeta.cli.text import counted, printable, to_ascii, wrapped
@@ -53,7 +53,7 @@ def states_words(view: PlanView) -> list[str]:
     """``12 done``, ``4 copying``; nothing of a plan that is not stored: all of it waits."""
     if view.counts is None or not view.plan.id:
         return []
-    return [f"{view.counts[state]:,} {state}" for state in IN_ORDER if view.counts[state]]
+    return told(view.plan, view.counts)
 
 
 def next_step(view: PlanView) -> str:

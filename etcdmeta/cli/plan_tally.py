@@ -5,12 +5,12 @@ what changed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from etcdmeta.cli import shard_cells as cells
 from etcdmeta.cli.uncollected import uncollected
-from etcdmeta.model.moveplans import MovePlan
+from etcdmeta.model.moveplans import MovePlan, PlanState
 from etcdmeta.model.moves import MoveState, move_state
 from etcdmeta.model.snapshot import Snapshot
 
@@ -23,6 +23,26 @@ IN_ORDER = (
     MoveState.FAILED,
     MoveState.WAITING,
 )
+
+
+_OVER = frozenset({PlanState.ABORTED, PlanState.UNDONE})
+LEFT = "left"
+"""What a move is called that its plan does not make any more: nothing of it waits, and nothing copies."""
+
+
+def state_words(plan: MovePlan, counts: Mapping[MoveState, int]) -> list[str]:
+    """``12 done``, ``4 copying``, ``24 waiting``; of a plan that was given up, ``12 done``, ``28 left``."""
+    settled = (MoveState.DONE, MoveState.VOID)
+    if plan.state not in _OVER:
+        return [f"{counts[state]:,} {state}" for state in IN_ORDER if counts.get(state)]
+    left = sum(count for state, count in counts.items() if state not in settled)
+    words = [f"{counts[state]:,} {state}" for state in settled if counts.get(state)]
+    return [*words, f"{left:,} {LEFT}"] if left else words
+
+
+def state_word(plan: MovePlan, state: MoveState) -> str:
+    """Of one move, as `state_words` counts it."""
+    return LEFT if plan.state in _OVER and state not in (MoveState.DONE, MoveState.VOID) else str(state)
 
 
 @dataclass(frozen=True, slots=True)

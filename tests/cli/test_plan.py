@@ -202,6 +202,10 @@ def test_aborted(place: Place) -> None:
     assert (aborted.code, "plan 1 (rebalance) is aborted: enough" in aborted.out) == (0, True), aborted
     assert ran[0].code == 8
     assert place.layout() == before
+    moves = place("show", "1", "-o", "json").items[0]["moves"]
+    shown = place("show", "1").out
+    assert f"{moves} moves, {moves} left" in shown, "nothing of it waits any more"
+    assert "waiting" not in shown
     assert place("abort", "1").code == 0, "it is aborted already"
     assert place("apply", "1").code == 4
     assert place("verify", "1").code == 0
