@@ -259,7 +259,7 @@ def take_view(
     """
     if past is not None:
         then = past.as_of or time.time_ns()
-        return status_view(snapshot, past, wanted, now=then, problem="a picture of the past")
+        return status_view(snapshot, past, wanted, now=then, problem="a picture of the past", past=True)
     now, fresh = time.time_ns(), store.freshness()
     if absences is not None:
         absences.note(snapshot, now)

@@ -40,7 +40,9 @@ def status_screen(view: StatusView, look: Look) -> list[str]:
 
 
 def next_step(view: StatusView) -> str:
-    """The command to type now; "" where nothing needs to be done."""
+    """The command to type now; "" where nothing needs to be done, or can be any more."""
+    if view.past:
+        return ""
     verdict = view.summary.verdict
     if verdict is Health.UNKNOWN:
         return "etcdmeta health"

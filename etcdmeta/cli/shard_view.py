@@ -14,7 +14,8 @@ from etcdmeta.model.verdict import Summary, summarise, worst_first
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """``problem``: why the cache does not follow etcd, one sentence; "" while it does."""
+    """``problem``: why the cache does not follow etcd, one sentence; "" while it does. ``past``: of a generation that
+    was asked for, about which nothing can be done."""
 
     snapshot: Snapshot
     picture: Picture
@@ -22,6 +23,7 @@ class StatusView:
     statuses: Sequence[ShardStatus]
     problem: str = ""
     filtered: bool = False
+    past: bool = False
     warnings: Sequence[str] = ()
 
 
@@ -34,6 +36,7 @@ def status_view(
     max_age: float | None = None,
     problem: str = "",
     down_since: Mapping[int, int] | None = None,
+    past: bool = False,
 ) -> StatusView:
     """Judge what the filter selects. ``max_age`` in seconds; older, and every health is unknown.
 
@@ -56,6 +59,7 @@ def status_view(
         statuses=worst_first(statuses),
         problem=problem,
         filtered=wanted != ShardFilter(),
+        past=past,
         warnings=[
             f"{key.decode('ascii', 'backslashreplace')} cannot be read and is left out: {why}"
             for key, why in snapshot.unreadable.items()

@@ -68,6 +68,9 @@ def test_every_list_shows_what_was(prod: Cli, store: MetaStore, etcd_cluster: Cl
     past = prod("--at-generation", str(full), "shard", "status")
     assert f"generation {full}" in past.out
     assert "a picture of the past" in past.out
+    assert past.code in (10, 11)
+    assert "Next:" not in past.out, "nothing can be done about it any more"
+    assert "Next:" in prod("shard", "status").out
     assert "metrics" not in prod("db", "list").out
     etcd_cluster.compact(store.read_consistent().revision)
     newest = store.snapshot().generation
