@@ -75,6 +75,7 @@ def remove(
             code = _move_and_remove(session, store, snapshot, record, way)
         elif dry_run:
             carry_out(session, store, [BeginNodeRemoval(node_id=record.id)], dry_run=True, show=listing(snapshot, []))
+            tell_second_step(session, record, owned=owned)
             code = 0
         else:
             taken = f" and its share in {counted(owned, 'shard')}" if owned else ""
@@ -112,6 +113,13 @@ def _remove(session: Session, store: MetaStore, node: Node, *, force: bool, reas
             raise
         raise PartlyDone(f"node {node.id} is {state} and takes no new shards", error) from error
     tell_removed(session, store, node, "is removed")
+
+
+def tell_second_step(session: Session, node: Node, *, owned: int = 0) -> None:
+    """What a preview of the first step alone leaves out. ``owned``: how many shards lose it as an owner."""
+    if node.state != NodeState.REMOVED:
+        losing = f"its share in {counted(owned, 'shard')} is taken away, " if owned else ""
+        session.note(f"then {losing}node {node.id} is removed, and {node.host} is free for another node")
 
 
 def tell_removed(session: Session, store: MetaStore, node: Node, how: str) -> None:

@@ -56,3 +56,27 @@ def test_a_directory_without_a_node(cli: Cli, tmp_path: Path) -> None:
     ran = cli("node", "leave", "--data-dir", str(tmp_path), "--yes")
     assert ran.code == 2
     assert "holds no node that joined" in ran.err
+
+
+def test_one_that_owns_shards_is_refused_before_anybody_is_asked(
+    cli: Cli, etcd_store: MetaStore, data_dir: Path
+) -> None:
+    """The preview, too: it would have said that the node goes."""
+    etcd_store.create_database("metrics")
+    etcd_store.create_shard_group("metrics", "autogen", 0)
+    where = ("--endpoints", ",".join(etcd_store.strategy.endpoints), "--cluster", etcd_store.cluster_name)
+    for more in (("--dry-run",), (), ("--yes",)):
+        ran = cli("node", "leave", "--data-dir", str(data_dir), *where, *more)
+        assert ran.code == 4, ran
+        assert "owns 1 of the live shards" in ran.err
+        assert "etcdmeta node drain 1" in ran.err
+    assert etcd_store.read_consistent().node(1).state == "joined"
+
+
+@pytest.mark.parametrize("verb", ["leave", "remove"])
+def test_the_preview_tells_both_steps(cli: Cli, etcd_store: MetaStore, data_dir: Path, verb: str) -> None:
+    where = ("--endpoints", ",".join(etcd_store.strategy.endpoints), "--cluster", etcd_store.cluster_name)
+    who = ("--data-dir", str(data_dir)) if verb == "leave" else ("1",)
+    ran = cli("node", verb, *who, *where, "--dry-run")
+    assert ran.code == 0, ran
+    assert "then node 1 is removed, and db-1:8088 is free for another node" in ran.err
