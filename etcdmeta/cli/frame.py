@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from etcdmeta.cli.options import global_options
 from etcdmeta.cli.session import Session
-from etcdmeta.cli.tree import TREE
+from etcdmeta.cli.tree import ELSEWHERE, TREE
 
 PROGRAM = "etcdmeta"
 COMPLETE_VARIABLE = "_ETCDMETA_COMPLETE"
@@ -153,6 +153,8 @@ def _write_epilog(epilog: str | None, formatter: Any) -> None:
 def _unknown(ctx: Any, what: str, typed: str, known: list[str]) -> Any:
     if ctx.resilient_parsing or typed.startswith("-"):
         return None
+    if what in ELSEWHERE:
+        return ctx.fail(f"no command {what!r}; that is `{PROGRAM} {ELSEWHERE[what]}`")
     near = get_close_matches(typed, known)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {' '.join(known)}"
     return ctx.fail(f"no command {what!r}; {hint}")

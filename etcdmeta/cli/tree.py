@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 FORMATS = ("table", "wide", "json", "jsonl", "yaml", "csv", "tsv", "name")
 LOG_FORMATS = ("text", "json")
@@ -42,3 +44,34 @@ TREE: tuple[Branch, ...] = (
     Branch("version", "etcdmeta.cli.version", "Versions: ours, Python's, etcd's."),
     Branch("completion", "etcdmeta.cli.completion", "The shell's completion script."),
 )
+
+ELSEWHERE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "plan replace": "node replace",
+        "plan repair": "shard repair",
+        "plan drain": "node drain",
+        "plan cancel": "plan abort",
+        "plan stop": "plan pause",
+        "plan resume": "plan apply",
+        "plan run": "plan apply",
+        "node decommission": "node drain",
+        "node repair": "shard repair",
+        "node status": "node list",
+        "node add": "node join",
+        "shard list": "shard status",
+        "shard replace": "node replace",
+        "shard kill": "shard cancel",
+        "status": "shard status",
+        "show": "node list",
+        "show-shards": "shard status -o wide",
+        "copy-shard": "shard copy",
+        "copy-shard-status": "shard status --copying",
+        "kill-copy-shard": "shard cancel",
+        "remove-shard": "shard remove-owner",
+        "truncate-shards": "group truncate",
+        "add-data": "node join",
+        "remove-data": "node remove",
+        "update-data": "node replace",
+    }
+)
+"""What somebody types who knows ``influxd-ctl``, or looks under another noun: what does that here."""

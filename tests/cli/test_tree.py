@@ -12,7 +12,7 @@ import typer
 
 from etcdmeta.cli.frame import root
 from etcdmeta.cli.session import Session
-from etcdmeta.cli.tree import TREE
+from etcdmeta.cli.tree import ELSEWHERE, TREE
 
 GOLDEN = Path(__file__).parent / "golden" / "tree.txt"
 
@@ -87,6 +87,8 @@ def test_global_options_before_and_after(cli: Any) -> None:
     [
         (["shrad", "status"], "did you mean shard?"),
         (["db", "lst"], "did you mean list?"),
+        (["plan", "replace", "n1", "n2"], "that is `etcdmeta node replace`"),
+        (["copy-shard", "1"], "that is `etcdmeta shard copy`"),
         (["db", "create"], "Missing argument"),
         (["db", "list", "--nope"], "--nope"),
         (["db", "create", "a", "b"], "unexpected extra argument"),
@@ -163,3 +165,12 @@ def test_completion_completes(tmp_path: Path) -> None:
         check=False,
     )
     assert ran.stdout.split() == ["create"]
+
+
+@pytest.mark.parametrize(("typed", "meant"), ELSEWHERE.items())
+def test_what_is_called_otherwise_here(typed: str, meant: str) -> None:
+    there = [line.split(" [")[0] for line in described()]
+    named = meant.partition(" -")[0]
+    assert any(line.startswith(f"etcdmeta {named}") for line in there), "what is named has to be there"
+    hidden = " " in typed and any(f"{line} ".startswith(f"etcdmeta {typed} ") for line in there)
+    assert not hidden, "it is there itself"
