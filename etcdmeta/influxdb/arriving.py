@@ -219,6 +219,11 @@ def _policy(policy: RetentionPolicyInfo, name: str, path: str, groups: Groups, o
             _check_address(text, inner, odd)
         if subscription.mode not in set(SubscriptionMode):
             odd.add(Rule.MODE_UNKNOWN, f"{inner}.Mode", repr(subscription.mode))
+        for place, url in enumerate(subscription.destinations):
+            host = url.partition("://")[2].partition("/")[0]
+            if "@" in host:
+                what = f"a user or password for {host.rpartition('@')[2]!r}"
+                odd.add(Rule.SECRET_IN_DESTINATION, f"{inner}.Destinations[{place}]", what)
         subscriptions.append(ArrivingSubscription(new_name, subscription.mode, subscription.destinations))
     arrived = groups.of_policy(policy, path)
     return ArrivingPolicy(name, policy.duration, group_duration, replicas, arrived, tuple(subscriptions))

@@ -57,6 +57,7 @@ class Rule(StrEnum):
     PRIVILEGE_ON_NOTHING = "privilege-on-nothing"
     HASH_UNUSABLE = "hash-unusable"
     MODE_UNKNOWN = "mode-unknown"
+    SECRET_IN_DESTINATION = "secret-in-destination"
 
 
 R, K, X = Treatment.REPAIRED, Treatment.KEPT, Treatment.REFUSED
@@ -99,6 +100,7 @@ RULES: Final[Mapping[Rule, tuple[Treatment, str]]] = MappingProxyType(
         Rule.PRIVILEGE_ON_NOTHING: (R, "left out: there is no such database"),
         Rule.HASH_UNUSABLE: (K, "it is no bcrypt hash: this user cannot log in until the password is set"),
         Rule.MODE_UNKNOWN: (K, "neither ANY nor ALL; it is kept as it is"),
+        Rule.SECRET_IN_DESTINATION: (K, "whoever reads the metadata reads it; `sub create` would refuse it"),
     }
 )
 

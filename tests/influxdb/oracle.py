@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from etcdmeta.influxdb import Data, Rule
 from etcdmeta.influxdb.data import NodeInfo, RetentionPolicyInfo, ShardInfo, UserInfo
 from etcdmeta.model.times import MAX_TIME, MIN_TIME
+
+_SECRET = re.compile(r"(?s)(?:(?!://).)*://[^/]*@")
+"""A URL with something in front of its host."""
 
 
 def odd_in(data: Data) -> set[Rule]:
@@ -59,6 +63,7 @@ def _of_policy(policy: RetentionPolicyInfo) -> Iterator[tuple[Rule, bool]]:
     for subscription in policy.subscriptions:
         yield Rule.MODE_UNKNOWN, subscription.mode not in {"ANY", "ALL"}
         yield Rule.UNREADABLE_ADDRESS, any(map(_garbled, (subscription.mode, *subscription.destinations)))
+        yield Rule.SECRET_IN_DESTINATION, any(map(_SECRET.match, subscription.destinations))
     live = [(start, end) for start, end in live if MIN_TIME <= start < end <= MAX_TIME]
     yield (
         Rule.OVERLAPPING_GROUPS,

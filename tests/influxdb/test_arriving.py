@@ -16,6 +16,7 @@ from etcdmeta.influxdb.data import (
     RetentionPolicyInfo,
     ShardGroupInfo,
     ShardInfo,
+    SubscriptionInfo,
     UserInfo,
     UserPrivilege,
 )
@@ -108,6 +109,18 @@ def test_overlapping_groups_are_parted_by_truncation() -> None:
     (odd,) = arrival.oddities.listed
     assert (odd.rule, odd.path) == (Rule.OVERLAPPING_GROUPS, "Databases[0].RetentionPolicies[0].ShardGroups[1]")
     assert odd.treatment is Treatment.REPAIRED
+
+
+def test_a_password_in_a_destination_is_named_and_not_repeated() -> None:
+    """InfluxDB takes it, and shows it to whoever may see subscriptions; nothing is changed without a word, though."""
+    urls = ("http://a:1/x@y", "http://me:s3cret@b:1/w?p=1", "udp://s3cret@c:2")
+    policy = RetentionPolicyInfo("p", 0, 10, 1, (), (SubscriptionInfo("s", "ALL", urls),))
+    arrival = arrive(Data(databases=(DatabaseInfo("db", "p", (policy,)),)), now=NOW)
+    assert arrival.databases[0].policies[0].subscriptions[0].destinations == urls
+    found = [odd for odd in arrival.oddities.listed if odd.rule is Rule.SECRET_IN_DESTINATION]
+    place = "Databases[0].RetentionPolicies[0].Subscriptions[0].Destinations"
+    assert [(odd.path, odd.treatment) for odd in found] == [(f"{place}[{n}]", Treatment.KEPT) for n in (1, 2)]
+    assert "s3cret" not in repr(found)
 
 
 def test_ownerless_shards_stay_so_unless_an_owner_is_named() -> None:

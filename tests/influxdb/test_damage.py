@@ -133,7 +133,7 @@ _POLICIES = (
             _group(3, 30, 25, ShardInfo(3, (), (1,))),
             _group(4, -(2**63), 40),
         ),
-        (SubscriptionInfo("s", "SOME", ("\udcff",)), SubscriptionInfo("s", "ANY")),
+        (SubscriptionInfo("s", "SOME", ("\udcff",)), SubscriptionInfo("s", "ANY", ("http://u:p@h:1",))),
     ),
 )
 _QUERIES = (ContinuousQueryInfo("\udcfe", "SELECT"), ContinuousQueryInfo("", ""))
