@@ -26,7 +26,8 @@ _ABOUT_ONE_SHARD: Final = frozenset(
 class Event(Protocol):
     """One operation that touched the shard's group. ``time``: ns since 1970, by the clock of who issued it.
 
-    ``owners``: the shard's owners after it; None where etcd has compacted that revision.
+    ``owners``: the shard's owners after it, and what was committed with it; None where etcd has compacted that
+    revision. ``shard_id``, ``node_id``: the one that it was about, 0 where that is no single one.
     """
 
     @property
@@ -45,6 +46,10 @@ class Event(Protocol):
     def operation_id(self) -> str: ...
     @property
     def owners(self) -> tuple[ShardOwner, ...] | None: ...
+    @property
+    def shard_id(self) -> int: ...
+    @property
+    def node_id(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Past:
 def past_of(session: Session, store: MetaStore, shard_id: int) -> Past:
     """Read the ledger. Where it cannot be read, there is a gap, not an error: the present can still be told."""
     try:
-        events = of_this_shard(store.owner_history(shard_id, timeout=session.remaining()))
+        events = of_this_shard(store.owner_history(shard_id, timeout=session.remaining()), shard_id)
     except EtcdMetaError as error:
         return Past((), f"the history of shard {shard_id} cannot be read: {error.message}")
     if not events:
@@ -77,16 +82,17 @@ def past_of(session: Session, store: MetaStore, shard_id: int) -> Past:
     return Past(events, gap)
 
 
-def of_this_shard(events: Iterable[Event]) -> list[Event]:
-    """Without what was done to the owners of another shard of the group: after it, those of this one are the same.
+def of_this_shard(events: Iterable[Event], shard_id: int) -> list[Event]:
+    """Without what was done to the owners of another shard of the group.
 
-    Where that is not known any more, the operation stays.
+    An operation says which one it was about; of one that does not (of an earlier version), the owners of this shard are
+    the same after it. Where that is not known any more, the operation stays.
     """
     found: list[Event] = []
     before: tuple[ShardOwner, ...] | None = None
     for event in events:
         same = event.owners is not None and event.owners == before
-        if not (same and event.command in _ABOUT_ONE_SHARD):
+        if event.shard_id in (0, shard_id) and (event.shard_id or not (same and event.command in _ABOUT_ONE_SHARD)):
             found.append(event)
         before = event.owners
     return found

@@ -90,13 +90,15 @@ def turns(events: Sequence[Event], node_id: int) -> tuple[Turn, ...]:
     """
     found: list[Turn] = []
     lost, before = False, None
-    for event in events:
+    for place, event in enumerate(events):
         if event.owners is None:
             lost = True
             continue
         after = next((owner for owner in event.owners if owner.node_id == node_id), None)
-        if what := _turn(before, after, event.summary):
-            found.append(Turn(event.time, event.actor, f"{what}, or was so before" if lost else what))
+        # Of several that were committed together each left the owners as all of them did: ask for the one about it.
+        by = next((e for e in events[place:] if e.revision == event.revision and e.node_id == node_id), event)
+        if what := _turn(before, after, by.summary):
+            found.append(Turn(by.time, by.actor, f"{what}, or was so before" if lost else what))
         lost, before = False, after
     return tuple(found)
 

@@ -23,7 +23,8 @@ _WITH_GENERATION = 200
 class HistoryEntry:
     """One settled operation. ``time``: nanoseconds since 1970, of the issuer's clock. ``generation`` is None where
     etcd has compacted the revision, or for a void one, which became none. ``touched``: keys, relative to the
-    cluster's prefix; there were ``touched_count``."""
+    cluster's prefix; there were ``touched_count``. ``shard_id``, ``node_id``: what it was about, where that is one
+    shard, or one node; else 0."""
 
     operation_id: str
     generation: int | None
@@ -35,6 +36,8 @@ class HistoryEntry:
     touched: tuple[str, ...]
     touched_count: int
     void: bool
+    shard_id: int = 0
+    node_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,14 @@ def history_entry(entry: LedgerEntry, generation: int | None) -> HistoryEntry:
         touched=entry.touched,
         touched_count=entry.touched_count,
         void=entry.void,
+        shard_id=_id(entry, "shard_id"),
+        node_id=_id(entry, "node_id"),
     )
+
+
+def _id(entry: LedgerEntry, name: str) -> int:
+    found = entry.result.get(name)
+    return found if isinstance(found, int) else 0
 
 
 def _newest_first(

@@ -22,7 +22,9 @@ from etcdmeta.store.touching import touching
 class OwnerEvent:
     """One operation that touched the shard's group. ``time``: nanoseconds since 1970, of the issuer's clock.
 
-    ``owners``: the shard's, as the operation left them; None where etcd has compacted that revision.
+    ``owners``: the shard's, as the operation, and those that were committed with it, left them; None where etcd has
+    compacted that revision. ``shard_id``: the one that it was about, 0 where it was about the group; ``node_id``: the
+    owner that it was about, or 0.
     """
 
     time: int
@@ -33,6 +35,8 @@ class OwnerEvent:
     summary: str
     operation_id: str
     owners: tuple[ShardOwner, ...] | None
+    shard_id: int = 0
+    node_id: int = 0
 
 
 def read_snapshot(
@@ -107,6 +111,8 @@ def read_owner_history(
                 entry.summary,
                 entry.operation_id,
                 owners,
+                entry.shard_id,
+                entry.node_id,
             )
         )
     return events[::-1]

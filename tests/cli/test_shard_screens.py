@@ -59,6 +59,8 @@ class Happened(NamedTuple):
     generation: int | None = 7
     revision: int = 70
     operation_id: str = "0"
+    shard_id: int = 0
+    node_id: int = 0
 
 
 def small() -> tuple[Snapshot, StatusView]:
