@@ -91,6 +91,14 @@ def report_partly(session: Session, partly: PartlyDone) -> int:
     return PARTLY_DONE
 
 
+def report_unwritten(session: Session, error: OSError) -> int:
+    """A full disk, and the like, where the output goes. What was to be changed may be changed."""
+    remedy = "make room there; `etcdmeta history` shows what was changed, if anything was to be"
+    where = error.filename or "the output"
+    _say(session, f"{where} cannot be written: {error.strerror}", {"reason": "OUTPUT", "remedy": remedy}, UNEXPECTED)
+    return UNEXPECTED
+
+
 def report_unexpected(session: Session, error: Exception) -> int:
     """A defect of ours. The trace is for who reports it: with ``-vv``."""
     import traceback

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -18,19 +19,29 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; the exit code. Standard streams are flushed, or given up where the reader left."""
+    """Run one command line; the exit code. Standard streams are flushed, or given up where the reader left.
+
+    A verdict that was reached counts, whether somebody read it or not.
+    """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else gRPC itself writes on stderr what we say better
     session = Session()
+    code = 0
     try:
         if COMPLETE_VARIABLE in os.environ:
             return _complete()
         code = run(session, list(sys.argv[1:] if arguments is None else arguments))
         session.stdout.flush()
-        return code
     except BrokenPipeError:
-        # The reader has seen enough, as `| head` does. What is still buffered must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), session.stdout.fileno())
-        return 0
+        _give_up(session)  # the reader has seen enough, as `| head` does
+    except OSError as error:
+        code = _failed(session, error)
+        _give_up(session)
+    return code
+
+
+def _give_up(session: Session) -> None:
+    """What is still buffered must not fail at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), session.stdout.fileno())
 
 
 def run(session: Session, arguments: list[str]) -> int:
@@ -98,5 +109,7 @@ def _failed(session: Session, error: Exception) -> int:
             return exits.report_partly(session, error)
         case EtcdMetaError():
             return exits.report(session, error)
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EIO):
+            return exits.report_unwritten(session, error)
         case _:
             return exits.report_unexpected(session, error)

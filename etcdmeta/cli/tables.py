@@ -89,7 +89,7 @@ def _draw_rich(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, len(_GAP), 0, 0), header_style="bold", pad_edge=False)
+    table = Table(box=None, padding=(0, len(_GAP), 0, 0), header_style="bold" if colour else "", pad_edge=False)
     for column in columns:
         table.add_column(Text(column.title), justify="right" if column.right else "left", overflow="fold")
     for item, row in zip(items, rows, strict=True):

@@ -154,6 +154,16 @@ def test_on_a_narrow_terminal_columns_go_in_the_order_of_their_rank(
     assert ("WHEN" in printed) is ("WHEN" in titles)
 
 
+def test_without_colour_there_is_no_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bold header is one, too: NO_COLOR is set by who cannot have any."""
+    monkeypatch.setenv("TERM", "xterm")
+    columns: tuple[Column[str], ...] = (Column("NAME", str, style=lambda _: "red"),)
+    for colour in (False, True):
+        out = Terminal()
+        draw(out, columns, ["1"], terminal=True, colour=colour)
+        assert ("\x1b" in out.getvalue()) is colour
+
+
 def test_ascii_is_for_terminals() -> None:
     for stream, utf8 in ((Terminal(), False), (io.StringIO(), True)):
         output = Output(stream, format="table", colour=False, ascii_only=True, quiet=False, note=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +142,42 @@ def test_a_reader_that_leaves_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_verdict_counts_though_its_reader_leaves(lines: int) -> None:
+    """`shard status | head -1` in a script: what was reached before the reader left is the exit code."""
+    script = f"""if 1:
+        import sys, typer
+        from etcdmeta.cli import main
+        def invoke(command, session, arguments):
+            session.stdout.write("x" * {lines})
+            raise typer.Exit(11)
+        main._invoke = invoke
+        sys.exit(main.main([]))"""
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == (11 if lines == 1 else 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_no_defect() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "etcdmeta", "config", "show"],
+        stdout=Path("/dev/full").open("w"),  # noqa: SIM115
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "the output cannot be written: No space left on device" in ran.stderr
+    assert "report it" not in ran.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
