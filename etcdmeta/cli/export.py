@@ -18,6 +18,7 @@ from etcdmeta.cli.output import Listing
 from etcdmeta.cli.session import Session
 from etcdmeta.cli.shard_cells import size_text
 from etcdmeta.cli.tables import Column, draw
+from etcdmeta.cli.text import counted
 from etcdmeta.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
     from etcdmeta.store.exporting import Whole
 
 app = lone_verb()
+
+_NOUNS = {
+    "nodes": ("node",),
+    "databases": ("database",),
+    "policies": ("policy", "policies"),
+    "shardGroups": ("shard group",),
+    "users": ("user",),
+}
 
 
 class Format(StrEnum):
@@ -72,7 +81,8 @@ def export(
     """Write the metadata to a file: for InfluxDB, or as JSON for people, tools and import."""
     session = Session.of(ctx)
     if (format_ is Format.INFLUXDB) != (dialect is not None):
-        ctx.fail("--dialect says which InfluxDB is to read it: it goes with --format influxdb, and has to")
+        missing = "--dialect 0.9.4|0.9.6|0.10|1.x" if dialect is None else "--format influxdb"
+        ctx.fail(f"--format influxdb and --dialect, which says what is to read it, go together: add {missing}")
     if format_ is Format.JSON and (lossy or all_owners):
         ctx.fail("--lossy and --all-owners are about InfluxDB: JSON holds everything")
     if file == "-":
@@ -185,7 +195,7 @@ def _counts(snapshot: Snapshot, only: Collection[str] | None) -> dict[str, int]:
         "nodes": len(snapshot.nodes()),
         "databases": len(views),
         "policies": len(policies),
-        "shardGroups": sum(policy.group_count() for policy in policies),
+        "shardGroups": sum(policy.group_count(include_deleted=True) for policy in policies),
         "users": len(snapshot.users()),
     }
 
@@ -204,7 +214,7 @@ def _tell_losses(session: Session, losses: list[Loss]) -> None:
 
 def _tell(session: Session, item: ExportItem, picture: Any) -> None:
     if session.output.is_table:
-        held = ", ".join(f"{count} {kind}" for kind, count in item.counts.items())
+        held = ", ".join(counted(count, *_NOUNS[kind]) for kind, count in item.counts.items())
         what = f"generation {picture.generation}: {held}; {size_text(item.bytes)}, SHA-256 {item.sha256}"
         said = f"exported {what}" if item.written else f"would export {what}"
         if item.file is None:

@@ -195,7 +195,9 @@ def _end_dry(session: Session, preview: Preview, reading: Reading) -> None:
         session.output.listing(import_listing([preview_item(preview, reading)]))
     session.note("dry run: nothing was written")
     if reading.refused or preview.findings.conflicts:
-        session.note("it would be refused", level="warning")
+        must = preview.findings.conflicts or any(odd.treatment == "refused" for odd in reading.refused)
+        why = "" if must else ": --strict refuses whatever is odd, repaired and kept as well"
+        session.note(f"it would be refused{why}", level="warning")
         raise typer.Exit(4)
 
 

@@ -118,7 +118,8 @@ class Telling:
             self._moved = time.monotonic()
         self._carried = is_carried
         self._once("carried", carried)
-        self._once("note", f"plan {plan.id}: {plan.note}" if plan.note and plan.state in _AT_WORK else "")
+        how = " is aborting" if plan.state == PlanState.ABORTING else ""  # then the note is why
+        self._once("note", f"plan {plan.id}{how}: {plan.note}" if plan.note and plan.state in _AT_WORK else "")
         self._tell_failures(snapshot, plan, changed)
         if self._inline:
             self._draw(f"plan {plan.id}: {self._words(snapshot)}")

@@ -96,7 +96,7 @@ class CancelCopy(Command):
                 f"node {owner.node_id} serves shard {edit.shard.id}; there is no copy to cancel",
                 value=str(owner.status),
                 rule="only an owner that does not serve can be cancelled",
-                remedy="remove the owner, where that is meant",
+                remedy=f"where that is meant: `etcdmeta shard remove-owner {edit.shard.id} {owner.node_id}`",
             )
         if self.attempt is not None:
             check_attempt(edit, owner, self.attempt)

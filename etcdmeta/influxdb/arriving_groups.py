@@ -16,7 +16,7 @@ from etcdmeta.influxdb.data import (
     rows_of,
 )
 from etcdmeta.influxdb.oddities import Oddities, Rule
-from etcdmeta.model.times import MAX_TIME, MIN_TIME
+from etcdmeta.model.times import MAX_TIME, MIN_TIME, format_time
 
 
 class ArrivingGroup(NamedTuple):
@@ -124,7 +124,7 @@ class Groups:
         start, end = self._time(info.start_time, f"{path}.StartTime"), self._time(info.end_time, f"{path}.EndTime")
         deleted_at = info.deleted_at or None
         if deleted_at is None and start >= end:
-            odd.add(Rule.START_AFTER_END, path, f"it goes from {start} to {end}")
+            odd.add(Rule.START_AFTER_END, path, f"it goes from {format_time(start)} to {format_time(end)}")
         shards = tuple([self._shard(shard, f"{path}.Shards[{i}]") for i, shard in enumerate(info.shards)])
         if deleted_at is None and not shards:
             odd.add(Rule.GROUP_WITHOUT_SHARDS, path, f"group {group_id} has no shards")
@@ -175,7 +175,7 @@ class Groups:
             if end <= start:
                 continue
             if start < before_end:
-                what = f"groups {before_id} and {group_id} overlap from {start}"
+                what = f"groups {before_id} and {group_id} overlap from {format_time(start)} on"
                 self._odd.add(Rule.OVERLAPPING_GROUPS, f"{path}.ShardGroups[{before}]", what)
                 row = found[before]
                 found.replace(before, (*row[:4], start, row[5]))

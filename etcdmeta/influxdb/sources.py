@@ -84,7 +84,7 @@ def detect(blob: bytes) -> Source:
     """By what stands at the beginning. Raises `SourceUnreadable` for what begins as one of the kinds, or as something
     that is known and holds no metadata, and is not whole."""
     if not blob:
-        raise _unreadable("the input is empty", _TRIED, 0)
+        raise _unreadable("the input is empty", f"give one that holds something: {_TRIED}", 0)
     if blob.startswith(LEGACY_MAGIC):
         return _legacy(blob)
     if len(blob) >= 16 and int.from_bytes(blob[:8], "big") == len(blob) - 8:

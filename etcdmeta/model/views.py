@@ -226,10 +226,11 @@ class PolicyView:
         table = self._table
         return self._decoded([*table.serving, *table.truncated, *(table.deleted if include_deleted else ())])
 
-    def group_count(self) -> int:
-        """How many live groups there are; nothing is decoded."""
+    def group_count(self, *, include_deleted: bool = False) -> int:
+        """How many live groups there are, and where asked for deleted ones; nothing is decoded."""
         table = self._table
-        return len({group_id for entries in (table.serving, table.truncated) for _, _, group_id in entries})
+        entries = (*table.serving, *table.truncated, *(table.deleted if include_deleted else ()))
+        return len({group_id for _, _, group_id in entries})
 
     def deleted_groups(self) -> Iterator[ShardGroup]:
         """Those that are marked deleted and wait to be pruned, in order of time."""

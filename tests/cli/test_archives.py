@@ -58,6 +58,11 @@ def test_the_document(cli: Cli, env: dict[str, str], place: tuple[str, MetaStore
     jsonschema.validate(document, schema, jsonschema.Draft202012Validator)
     incoming = read_document(file.read_bytes())
     snapshot = place[1].snapshot()
+    policies = [policy for database in document["databases"] for policy in database["policies"]]
+    groups = [group for policy in policies for group in policy["groups"]]
+    assert any(group["deletedAt"] for group in groups), "or this shows nothing"
+    assert item["counts"]["shardGroups"] == len(groups)
+    assert f" {len(groups)} shard groups, " in cli("export", str(tmp_path / "again.json"), env=env).out
     assert [database.name for database in incoming.databases] == [view.name for view in snapshot.databases()]
     assert document["counters"]["database"] >= str(len(incoming.databases))
     # Twice the same bytes, also on standard output; no file is overwritten without consent.

@@ -79,7 +79,9 @@ def test_strict_refuses_what_is_odd_and_changes_nothing(prod: Cli) -> None:
     assert ran.code == 4
     assert "--strict refuses whatever is odd" in ran.err
     assert "leave --strict out" in ran.err
-    assert prod("import", RICH, "--strict", "--dry-run").code == 4
+    dry = prod("import", RICH, "--strict", "--dry-run")
+    assert dry.code == 4
+    assert "it would be refused: --strict refuses whatever is odd" in dry.err
     assert prod("cluster", "id").code == 3
 
 

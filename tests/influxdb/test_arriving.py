@@ -109,6 +109,7 @@ def test_overlapping_groups_are_parted_by_truncation() -> None:
     (odd,) = arrival.oddities.listed
     assert (odd.rule, odd.path) == (Rule.OVERLAPPING_GROUPS, "Databases[0].RetentionPolicies[0].ShardGroups[1]")
     assert odd.treatment is Treatment.REPAIRED
+    assert odd.what == "groups 1 and 2 overlap from 1970-01-01T00:00:00.000000008Z on"
 
 
 def test_a_password_in_a_destination_is_named_and_not_repeated() -> None:
