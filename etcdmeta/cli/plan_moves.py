@@ -107,7 +107,8 @@ def _judge(
     if plan.has_ended or state is MoveState.VOID:
         return Agreement.DRIFTED, _drift(snapshot, shard, move)
     if state is MoveState.COPYING:
-        return Agreement.MOVING, ""
+        gone = snapshot.is_live(move.to_node) is False
+        return Agreement.MOVING, f"node {move.to_node} is down: its copy goes on when it is back" if gone else ""
     if plan.state == PlanState.ABORTING and ahead.step is None:
         return Agreement.LEFT, ""
     if state is MoveState.FAILED:

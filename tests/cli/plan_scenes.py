@@ -57,10 +57,10 @@ MOVES = {
 """By shard: what it is called here, the move, the owners. Node 3 is down; shard 9 stands in no group."""
 
 
-def scene_of_all(state: PlanState = PlanState.RUNNING, **fields: object) -> Scene:
+def scene_of_all(state: PlanState = PlanState.RUNNING, *, down: tuple[int, ...] = (3,), **fields: object) -> Scene:
     scene = Scene()
     for node_id, zone in ((1, "a"), (2, "b"), (3, "c"), (4, "a")):
-        scene.node(node_id, live=node_id != 3)
+        scene.node(node_id, live=node_id not in down)
         scene.put(keys.node(node_id), node_record(node_id, f"db-{node_id}:8088", zone))
     scene.policy(*PATH, replicas=2, group_duration="1d")
     for shard, (_, _, owners) in MOVES.items():

@@ -72,6 +72,12 @@ def test_why() -> None:
     assert rows["gone"].group is None
 
 
+def test_a_copy_whose_target_went_down_says_so() -> None:
+    snapshot = scene_of_all(down=(3, 4)).snapshot()
+    rows = {MOVES[row.move.shard_id][0]: row for row in full_view(snapshot, snapshot.plan(3)).rows or ()}
+    assert rows["copying"].why == "node 4 is down: its copy goes on when it is back"
+
+
 def test_every_agreement_has_its_place_on_the_screen() -> None:
     assert set(TROUBLE_FIRST) == set(Agreement)
 
