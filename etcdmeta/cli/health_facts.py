@@ -66,10 +66,17 @@ def ask(session: Session, *, quota: int, any_version: bool = False) -> Findings:
     verdict, reasons = judge(members, cache, nodes, max_age=MAX_AGE)
     warnings = warnings_of(members, quota=quota, any_version=any_version)
     if snapshot is not None:
-        warnings += retention_warnings(snapshot)
+        warnings += [*read_only_warnings(snapshot), *retention_warnings(snapshot)]
     if cache.cluster_id is None and cache.problem is None:
         warnings.append(f"there is no cluster {session.settings.cluster!r} yet")
     return Findings(members, cache, nodes, verdict, reasons, warnings)
+
+
+def read_only_warnings(snapshot: Snapshot) -> list[str]:
+    """That somebody closed the cluster for changes: then nothing heals itself, either."""
+    if snapshot.cluster is None or not snapshot.cluster.read_only:
+        return []
+    return ["the cluster is read-only: nothing can change, no copy ends; `etcdmeta cluster read-only off` opens it"]
 
 
 def retention_warnings(snapshot: Snapshot) -> list[str]:

@@ -62,6 +62,8 @@ def _header(view: StatusView, look: Look) -> list[str]:
         *_nodes(summary),
         *([f"{cells.age_text(view.picture.age)} behind"] if isfinite(view.picture.age) or not view.problem else []),
     ]
+    if view.snapshot.cluster is not None and view.snapshot.cluster.read_only:
+        facts.append("read-only")
     if view.problem:
         facts.append(view.problem)
     indent = max(VERDICT_WIDTH, len(verdict) + 1)

@@ -183,6 +183,19 @@ def test_before_there_is_a_cluster(prod: Cli) -> None:
     assert "there is no cluster" in ran.err
 
 
+def test_who_closed_the_cluster_is_told_wherever_somebody_looks(prod: Cli) -> None:
+    """Else it looks well, and nothing heals."""
+    assert prod("cluster", "init").code == 0
+    assert "read-only" not in prod("health").err + prod("shard", "status").out
+    assert prod("cluster", "read-only", "on", "--yes").code == 0
+    assert "the cluster is read-only" in prod("health").err
+    assert "read-only" in prod("check").out
+    assert " · read-only" in prod("shard", "status").out
+    refused = prod("db", "create", "metrics", "--dry-run")
+    assert (refused.code, "cluster read-only off" in refused.err) == (4, True)
+    assert prod("cluster", "read-only", "off", "--yes", "--dry-run").code == 0
+
+
 def test_a_member_away(prod: Cli, etcd_cluster: object) -> None:
     assert prod("cluster", "init").code == 0
     endpoints = ",".join([*etcd_cluster.endpoints, "127.0.0.1:1"])  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ import pytest
 
 from etcdmeta import errors
 from etcdmeta.commands.database import CreateDatabase
+from etcdmeta.commands.guard import SetReadOnly
 from etcdmeta.model.owners import OwnerStatus
 from etcdmeta.records import keys
 from etcdmeta.records.pb import records_pb2 as pb
@@ -186,6 +187,9 @@ def test_a_read_only_cluster_takes_no_command(world: World) -> None:
     with pytest.raises(errors.ReadOnly) as caught:
         store.create_database("more")
     assert caught.value.remedy is not None
+    with pytest.raises(errors.ReadOnly):  # a preview shows what would happen
+        store.plan(CreateDatabase(name="more"))
+    assert store.plan(SetReadOnly(read_only=False)).writes
 
 
 def test_what_is_no_ledger_entry_hides_no_other(world: World) -> None:
