@@ -156,7 +156,8 @@ class BackupReader:
     def __post_init__(self) -> None:
         magic = self.read(len(MAGIC))
         if magic != MAGIC:
-            raise ArchiveDamaged("this is no backup of etcdmeta", offset=0, rule=f"a backup begins with {MAGIC!r}")
+            rule = "a backup begins with the line 'etcdmeta backup'; other files are for import"
+            raise ArchiveDamaged("this is no backup of etcdmeta", offset=0, rule=rule)
         self._digest.update(magic)
         self.offset = len(MAGIC)
         block = self._next()

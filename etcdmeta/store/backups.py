@@ -42,7 +42,8 @@ def write_backup(
     """Mode 0600, and under its name only when it is whole: a reader finds the old file, or the new one.
 
     ``now``: nanoseconds since 1970. Records that cannot be decoded are kept as they are, and named. Raises what
-    `pin` raises, `HistoryCompacted` where etcd is compacted faster than it can be read, OSError.
+    `pin` raises, `HistoryCompacted` where etcd is compacted faster than it can be read, `InvalidInput` where the file
+    cannot be written.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         snapshot, revision = pin(store, timeout)

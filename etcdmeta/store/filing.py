@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from etcdmeta.errors import Refused
+from etcdmeta.errors import InvalidInput, Refused
 
 
 @contextmanager
 def atomic(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     """A file to write and to read back, mode 0600; it gets its name when the block ends well, and is gone otherwise.
 
-    Raises `Refused` where there is one already and ``overwrite`` is False, also when it came meanwhile; OSError.
+    Raises `Refused` where there is one already and ``overwrite`` is False, also when it came meanwhile; `InvalidInput`
+    where it cannot be written, or not to its end.
     """
     if path.exists() and not overwrite:
         raise _there(path)
@@ -35,9 +36,16 @@ def atomic(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
                 raise _there(path) from None
             beside.unlink()
         _sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink()
+        if isinstance(error, OSError):
+            raise InvalidInput(
+                f"{path} cannot be written: {error.strerror or error}",
+                value=str(path),
+                rule="a file goes into a folder that is there, may be written, and has room",
+                remedy="name another place; nothing of it is left",
+            ) from error
         raise
 
 

@@ -229,3 +229,12 @@ def _watch(store: MetaStore, begun: threading.Event) -> None:
         stream.cancel()
 
     threading.Thread(target=look, daemon=True).start()
+
+
+@pytest.mark.parametrize("verb", ["backup", "export"])
+def test_a_place_that_cannot_be_written_is_no_defect(cli: Cli, env: dict[str, str], tmp_path: Path, verb: str) -> None:
+    for place in (tmp_path / "nowhere" / "file", tmp_path):
+        ran = cli(verb, str(place), "--yes", env=env)
+        assert ran.code == 2, ran
+        assert f"{place} cannot be written: " in ran.err
+    assert list(tmp_path.parent.glob(f".{tmp_path.name}.*")) == [], "and nothing of it is left"
