@@ -48,17 +48,34 @@ def _empty(layout: Layout, subjects: tuple[int, ...], replacement: int) -> None:
     for placement in layout.placements.values():
         concerned = [node for node in subjects if node in placement.owners]
         if concerned and layout.workable(placement):
-            for node in concerned:
-                _take_off(layout, placement, node, subjects, replacement)
+            stuck = [node for node in concerned if not _take_off(layout, placement, node, subjects, replacement)]
+            _leave(layout, placement, stuck, subjects)
 
 
-def _take_off(layout: Layout, placement: Placement, node: int, subjects: tuple[int, ...], replacement: int) -> None:
-    """One owner of one shard: gone without successor where enough others are active, else to another node."""
-    staying = [
-        n
-        for n, status in placement.owners.items()
-        if n not in subjects and n in layout.up and status == OwnerStatus.ACTIVE
-    ]
+def _leave(layout: Layout, placement: Placement, stuck: list[int], subjects: tuple[int, ...]) -> None:
+    """Those that nobody can take over from: they stay, but for what is more than the policy wants."""
+    active = _active(layout, placement)
+    kept = [n for n in active if n not in subjects or n in stuck]
+    coming = [n for n in placement.nodes if n not in placement.owners]
+    for node in sorted(stuck, key=lambda n: n in active):  # who does not serve is missed least
+        left = [n for n in kept if n != node]
+        if len(left) + len(coming) >= layout.wanted(placement):
+            layout.move(placement, node, 0)
+            stuck.remove(node)
+            kept = left
+    if stuck:
+        named = f"node{'s' * (len(stuck) > 1)} {', '.join(map(str, stuck))}"
+        layout.leave_out(placement, f"no node is left that could take over from {named}")
+
+
+def _active(layout: Layout, placement: Placement) -> list[int]:
+    return [n for n, status in placement.owners.items() if n in layout.up and status == OwnerStatus.ACTIVE]
+
+
+def _take_off(layout: Layout, placement: Placement, node: int, subjects: tuple[int, ...], replacement: int) -> bool:
+    """One owner of one shard: gone without successor where enough others are active, else to another node. False where
+    there is no such node."""
+    staying = [n for n in _active(layout, placement) if n not in subjects]
     coming = [n for n in placement.nodes if n not in placement.owners]  # by a move of this plan
     if len(staying) + len(coming) >= layout.wanted(placement):
         layout.move(placement, node, 0)
@@ -67,9 +84,9 @@ def _take_off(layout: Layout, placement: Placement, node: int, subjects: tuple[i
     else:
         come = _successor(layout, placement, node, replacement)
         if come is None:
-            layout.leave_out(placement, f"no node is left that could take over from node {node}")
-        else:
-            layout.move(placement, node, come)
+            return False
+        layout.move(placement, node, come)
+    return True
 
 
 def _successor(layout: Layout, placement: Placement, node: int, replacement: int) -> int | None:

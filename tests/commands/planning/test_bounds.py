@@ -182,7 +182,7 @@ def test_what_would_be_made_unavailable_is_named() -> None:
     drained = decommission(picture, [2])
     assert drained.left_out == ((2, "no node is left that could take over from node 2"),)
     assert not drained.moves
-    assert decommission(picture, [2, 3]).left_out == ((2, "no node is left that could take over from node 2"),)
+    assert decommission(picture, [2, 3]).left_out == ((2, "no node is left that could take over from nodes 2, 3"),)
 
 
 def test_an_undo_names_what_cannot_go_back() -> None:

@@ -22,6 +22,15 @@ def test_a_drained_node_owns_nothing() -> None:
     assert draft.subjects == (1,)
 
 
+def test_what_is_more_than_wanted_goes_though_nobody_can_take_over() -> None:
+    """All but one are drained: of three owners two stay, of one that failed nothing."""
+    shards = [{1: "active", 2: "active", 3: "active"}, {1: "failed", 2: "active", 3: "active"}]
+    draft = decommission(small(shards, 3).picture(), [1, 2])
+    assert draft.moves == (Move(1, 1, 0), Move(2, 1, 0))
+    why = "no node is left that could take over from node 2"
+    assert [(left.shard_id, left.why) for left in draft.left_out] == [(1, why), (2, why)]
+
+
 def test_a_dead_node_is_replaced_and_what_it_alone_had_is_named() -> None:
     shards = [{1: "active", 2: "active"}, {1: "active"}, {1: "copying", 2: "active", 3: "active"}]
     draft = replace(small(shards, 4, down=(1,)).picture(), 1, 4)
