@@ -11,6 +11,7 @@ import typer
 
 from etcdmeta.cli.frame import lone_verb, verb
 from etcdmeta.cli.history_filter import Things
+from etcdmeta.cli.naming import parse_span
 from etcdmeta.cli.output import Listing, Picture
 from etcdmeta.cli.screens import HistoryItem
 from etcdmeta.cli.session import Session
@@ -18,7 +19,7 @@ from etcdmeta.cli.stream import check_format, emit
 from etcdmeta.cli.tables import Column
 from etcdmeta.cli.text import printable, to_ascii
 from etcdmeta.errors import InvalidInput
-from etcdmeta.model.times import format_time, parse_time
+from etcdmeta.model.times import format_time
 
 if TYPE_CHECKING:
     from etcdmeta.store import HistoryEntry
@@ -61,7 +62,7 @@ def history(
     things = Things(*(tuple(each or ()) for each in (db, rp, group, shard, node, name, plan)))
     actors = frozenset(actor) if actor else None
     commands = tuple(command or ())
-    end = None if until is None else parse_time(until, now=now)
+    begin, end = parse_span(since, until, now=now)
     if follow:
         check_format(session.output)
         if operation is not None:
@@ -74,7 +75,7 @@ def history(
             operation_id=operation,
             actors=actors,
             commands=commands,
-            since=None if since is None else parse_time(since, now=now),
+            since=begin,
             until=end,
             touching=touching,
             timeout=session.remaining(),

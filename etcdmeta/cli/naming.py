@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 
 from etcdmeta.errors import InvalidInput, InvalidName
+from etcdmeta.model.times import parse_time
 
 _PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
 _PLAIN = re.compile(r'[^."\\\s]+')
@@ -76,6 +77,20 @@ def parse_id(text: str, what: str) -> int:
     if text.isascii() and text.isdigit() and int(text) < 2**64:
         return int(text)
     raise InvalidInput(f"{text!r} is no {what} id", value=text, rule="ids are decimal numbers")
+
+
+def parse_span(since: str | None, until: str | None, *, now: int) -> tuple[int | None, int | None]:
+    """``--since`` and ``--until`` as ns since 1970. Raises `InvalidTime`; `InvalidInput` where nothing lies between."""
+    begin = None if since is None else parse_time(since, now=now)
+    end = None if until is None else parse_time(until, now=now)
+    if begin is not None and end is not None and begin > end:
+        raise InvalidInput(
+            f"--since {since} is later than --until {until}",
+            value=since,
+            rule="nothing lies between them, which is not to say that there is nothing",
+            remedy=f"--since {until} --until {since}",
+        )
+    return begin, end
 
 
 def new_identity() -> int:

@@ -15,7 +15,7 @@ from etcdmeta.cli import exits
 from etcdmeta.cli.asking import confirm
 from etcdmeta.cli.changing import carry_out
 from etcdmeta.cli.frame import noun, verb
-from etcdmeta.cli.naming import parse_id
+from etcdmeta.cli.naming import parse_id, parse_span
 from etcdmeta.cli.options import DryRun, Force, Reason, Yes
 from etcdmeta.cli.output import Listing, Picture
 from etcdmeta.cli.paging import page
@@ -101,6 +101,7 @@ def status(
     """Is it serving, what is wrong, who is moving what, what to do: one screen, worst first."""
     session = Session.of(ctx)
     now = time.time_ns()
+    span = parse_span(since, until, now=now)
     wanted = ShardFilter(
         databases=tuple(db or ()),
         policies=tuple(map(policy_filter, rp or ())),
@@ -110,8 +111,8 @@ def status(
         states=tuple(state or ()),
         healths=tuple(health or ()),
         at=tuple(parse_time(text, now=now) for text in at or ()),
-        since=None if since is None else parse_time(since, now=now),
-        until=None if until is None else parse_time(until, now=now),
+        since=span[0],
+        until=span[1],
         copying=copying,
         deleted=deleted,
     )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from etcdmeta.cli.naming import parse_full_policy, parse_id, parse_labels, parse_policy, policy_name
 from etcdmeta.errors import InvalidInput, InvalidName
+from tests.cli.conftest import Cli
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,11 @@ def test_ids(text: str) -> None:
     assert parse_id("18446744073709551615", "shard group") == 2**64 - 1
     with pytest.raises(InvalidInput):
         parse_id(text, "shard group")
+
+
+@pytest.mark.parametrize("words", [("shard", "status"), ("history",)], ids=" ".join)
+def test_a_span_that_holds_nothing_is_no_empty_answer(cli: Cli, words: tuple[str, ...]) -> None:
+    """The two taken for one another would read as: nothing is there, and all is well."""
+    ran = cli(*words, "--since", "now", "--until", "now-1d")
+    assert ran.code == 2
+    assert "--since now-1d --until now" in ran.err
