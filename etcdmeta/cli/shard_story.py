@@ -180,6 +180,8 @@ def _waits(owner: OwnerState, status: ShardStatus, now: int) -> tuple[str, ...]:
     found = []
     if owner.presence in (Presence.DOWN, Presence.GONE):
         found.append(f"n{owner.node_id}, which copies, is {owner.presence}: nothing goes on until it is back.")
+    elif owner.presence is Presence.UNREPORTED and not (owner.progress and owner.progress.bytes_done):
+        found.append(f"n{owner.node_id}, which copies, never reported: perhaps nothing runs there that would copy.")
     source = next((other for other in status.owners if other.node_id == owner.record.source), None)
     if source is None or not source.serves:
         why = "owns the shard no more" if source is None else f"does not serve ({_now(source, now)})"

@@ -6,7 +6,9 @@ import pytest
 
 from etcdmeta.cli.shard_filter import ShardFilter
 from etcdmeta.cli.shard_next import next_commands
+from etcdmeta.cli.shard_past import Past
 from etcdmeta.cli.shard_plans import PlannedMove, active_moves, check_no_plan_wants
+from etcdmeta.cli.shard_story import explain
 from etcdmeta.cli.shard_view import status_view
 from etcdmeta.errors import PlanConflict
 from etcdmeta.model.entities import ShardOwner
@@ -17,11 +19,12 @@ from etcdmeta.records.encoding import encode_moves
 from tests.cli.pictures import NOW, PICTURE, Scene, owner
 
 
-def scene(*owners: ShardOwner, down: int = 0, gone: int = 0) -> Scene:
-    """Shard 1, which wants two owners, on nodes 1 to 4."""
+def scene(*owners: ShardOwner, down: int = 0, gone: int = 0, silent: int = 0) -> Scene:
+    """Shard 1, which wants two owners, on nodes 1 to 4; ``silent`` never reported."""
     made = Scene()
     for node_id in range(1, 5):
-        made.node(node_id, live=node_id not in (down, gone), state="removed" if node_id == gone else "joined")
+        live = None if node_id == silent else node_id not in (down, gone)
+        made.node(node_id, live=live, state="removed" if node_id == gone else "joined")
     made.policy("db", "p", replicas=2)
     made.group(1, ("db", "p"), "2026-11-23", {1: owners})
     return made
@@ -82,6 +85,15 @@ TABLE = {
 def test_what_to_type(case: str) -> None:
     made, wanted = TABLE[case]
     assert commands(made) == wanted
+
+
+@pytest.mark.parametrize(("silent", "said"), [(0, False), (1, False), (2, True)])
+def test_a_copy_to_a_node_that_never_reported_may_wait_for_ever(silent: int, said: bool) -> None:
+    snapshot = scene(owner(1), copying(1), silent=silent).snapshot()
+    (status,) = status_view(snapshot, PICTURE, ShardFilter(), now=NOW).statuses
+    story = explain(status, Past(()), {node.id: node for node in snapshot.nodes()}, (), NOW)
+    (waits,) = (each.waits for each in story.owners if each.node_id == 2)
+    assert any("never reported: perhaps nothing runs there" in sentence for sentence in waits) is said
 
 
 def plan(state: PlanState) -> MovePlan:
