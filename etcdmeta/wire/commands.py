@@ -221,7 +221,8 @@ def _reader(name: str, annotation: Any) -> _Reader:
     origins = {get_origin(kind) or kind for kind in kinds}
     if any(isinstance(origin, type) and issubclass(origin, Mapping) for origin in origins):
         return _mapping
-    return _list if tuple in origins else _scalar
+    lists = [kind for kind in kinds if get_origin(kind) is tuple]
+    return _list_of(_reader("", get_args(lists[0])[0])) if lists else _scalar
 
 
 def _kinds(annotation: Any) -> Iterable[Any]:
@@ -284,10 +285,15 @@ def _mapping(what: str, value: struct_pb2.Value) -> Any:
     return {key: _scalar(what, part) for key, part in value.struct_value.fields.items()}
 
 
-def _list(what: str, value: struct_pb2.Value) -> Any:
-    if value.WhichOneof("kind") != "list_value":
-        return _scalar(what, value)
-    return tuple(_scalar(what, part) for part in value.list_value.values)
+def _list_of(read: _Reader) -> _Reader:
+    """All parts are of one kind; how many there are, the field's own type says."""
+
+    def read_list(what: str, value: struct_pb2.Value) -> Any:
+        if value.WhichOneof("kind") != "list_value":
+            return _scalar(what, value)
+        return tuple(read(what, part) for part in value.list_value.values)
+
+    return read_list
 
 
 def _text_of_bytes(what: str, fields: struct_pb2.Struct) -> str:

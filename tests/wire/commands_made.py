@@ -40,7 +40,10 @@ def _values(annotation: Any) -> st.SearchStrategy[Any]:
     if origin in (Union, UnionType):
         return st.one_of([_values(part) for part in get_args(annotation)])
     if origin is tuple:
-        return st.lists(_values(get_args(annotation)[0]), max_size=4).map(tuple)
+        first, *rest = get_args(annotation)
+        if rest != [...]:
+            return st.tuples(_values(first), *map(_values, rest))
+        return st.lists(_values(first), max_size=4).map(tuple)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return st.dictionaries(KEYS, _values(get_args(annotation)[1]), max_size=4)
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
