@@ -17,7 +17,7 @@ def atomic(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     """A file to write and to read back, mode 0600; it gets its name when the block ends well, and is gone otherwise.
 
     Raises `Refused` where there is one already and ``overwrite`` is False, also when it came meanwhile; `InvalidInput`
-    where it cannot be written, or not to its end.
+    where it cannot be written, or not to its end; OSError where it is written, and its name is not certain to last.
     """
     if path.exists() and not overwrite:
         raise _there(path)
@@ -35,7 +35,6 @@ def atomic(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
             except FileExistsError:
                 raise _there(path) from None
             beside.unlink()
-        _sync_folder(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink()
@@ -47,6 +46,7 @@ def atomic(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
                 remedy="name another place; nothing of it is left",
             ) from error
         raise
+    _sync_folder(path.parent)  # the file is there by now, whatever comes of this
 
 
 def _sync_folder(folder: Path) -> None:
