@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +54,8 @@ class Reader:
     def until(self, enough: Callable[[list[RawWatchResponse]], Any]) -> list[RawWatchResponse]:
         """All answers so far, once that is enough of them or the stream has ended."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self._ended or enough(self._responses), SECONDS)
+            came = self._changed.wait_for(lambda: self._ended or enough(self._responses), SECONDS)
+            assert came, f"got {self._responses}\n{stacks()}"
             return list(self._responses)
 
     def created(self) -> Reader:
@@ -69,7 +72,7 @@ class Reader:
     def end(self) -> BaseException | None:
         """Waits for the end of the stream; its error."""
         self.thread.join(SECONDS)
-        assert not self.thread.is_alive()
+        assert not self.thread.is_alive(), f"the reader has not ended\n{stacks()}"
         return self.error
 
     def cancel(self) -> None:
@@ -152,7 +155,7 @@ def open_client(etcd_prefix: str) -> Iterator[Callable[..., Client]]:
     try:
         wait_until(lambda: not left(), "no thread is left")
     except AssertionError as late:
-        raise AssertionError(f"left are {left()}") from late
+        raise AssertionError(f"left are {left()}\n{stacks()}") from late
 
 
 @pytest.fixture(params=["local", "etcd"])
@@ -199,3 +202,13 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = SECOND
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         pause.wait(0.01)
+
+
+def stacks() -> str:
+    """Where each thread stands: what hangs is seen rarely, and elsewhere than where it can be looked into."""
+    frames = sys._current_frames()
+    return "\n".join(
+        f"{thread.name}:\n" + "".join(traceback.format_stack(frames[thread.ident])[-8:])
+        for thread in threading.enumerate()
+        if thread.ident in frames
+    )

@@ -17,6 +17,7 @@ import grpc
 
 from etcdmeta.consensus.agent import failures
 from etcdmeta.consensus.etcd.channel import Tls, open_channel
+from etcdmeta.consensus.etcd.interrupts import Interruptible
 from etcdmeta.consensus.etcd.picker import Picker
 from etcdmeta.errors import EtcdMetaError, ForkedProcess, InvalidAddress, LimitReached, StoreClosed, Unavailable
 from etcdmeta.wire.pb.agent_pb2_grpc import MetadataStub
@@ -144,7 +145,8 @@ class Transport:
         if left <= 0:
             raise failures.no_time(name, self._troubles.get(name))
         try:
-            return getattr(line.stub, method)(request, timeout=min(left, LONGEST_CALL), metadata=self.way_on())
+            with Interruptible():
+                return getattr(line.stub, method)(request, timeout=min(left, LONGEST_CALL), metadata=self.way_on())
         except ValueError as error:  # gRPC's word for a channel that was closed
             self.check_usable()
             raise Unavailable(f"the channel to {name} was closed", value=name) from error
@@ -218,5 +220,6 @@ class Transport:
             self._lines.clear()
             self._retired.clear()
         for line in lines:
-            line.channel.close()
+            with Interruptible():
+                line.channel.close()
         self._troubles.clear()  # their frames hold this transport

@@ -10,6 +10,7 @@ import grpc
 from etcdmeta.consensus.agent import failures
 from etcdmeta.consensus.agent.messages import News, header
 from etcdmeta.consensus.etcd.failures import untie
+from etcdmeta.consensus.etcd.interrupts import Interruptible
 from etcdmeta.errors import Unavailable
 from etcdmeta.records.transaction import WatchResponse
 
@@ -42,7 +43,7 @@ class AgentWatchStream:
         self._request = request
         self._ended = ended
         self._lock = threading.Lock()
-        self._cancelled = threading.Event()
+        self._cancelled = False
         self._call: Any = None
 
     @property
@@ -67,11 +68,12 @@ class AgentWatchStream:
 
     def cancel(self) -> None:
         """Ends the stream from any thread, at once, without error; twice is no error."""
-        self._cancelled.set()
+        self._cancelled = True
         with self._lock:
             call = self._call
         if call is not None:
-            call.cancel()
+            with Interruptible():
+                call.cancel()
 
     def _answers(self, stub: Any) -> Iterator[RawWatchResponse]:
         # Neither opened nor cancelled under the lock: see `etcdmeta.consensus.etcd.watch`.
@@ -81,7 +83,7 @@ class AgentWatchStream:
         del stub  # for the same reason
         news = News(self._request.revision)
         try:
-            if self._cancelled.is_set():  # before `cancel` could see the call
+            if self._cancelled:  # before `cancel` could see the call
                 call.cancel()
                 return
             for message in call:
@@ -92,8 +94,8 @@ class AgentWatchStream:
                 yield from news.decode(message)
         except grpc.RpcError as error:
             untie(error)
-            if not self._cancelled.is_set():
+            if not self._cancelled:
                 raise failures.from_repeatable(error, self._endpoint) from error
         else:
-            if not self._cancelled.is_set():
+            if not self._cancelled:
                 raise Unavailable(f"the agent at {self._endpoint} ended the watch", value=self._endpoint)

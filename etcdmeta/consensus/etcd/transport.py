@@ -17,6 +17,7 @@ import grpc
 
 from etcdmeta.consensus.etcd import failures
 from etcdmeta.consensus.etcd.channel import HAS_LEADER, Tls, open_channel
+from etcdmeta.consensus.etcd.interrupts import Interruptible
 from etcdmeta.consensus.etcd.messages import rpc
 from etcdmeta.consensus.etcd.picker import Picker
 from etcdmeta.errors import EtcdMetaError, ForkedProcess, InvalidAddress, PermissionDenied, StoreClosed, Unavailable
@@ -137,8 +138,10 @@ class Transport:
 
     def metadata(self, name: str, deadline: float) -> Metadata:
         """The token, signing in first where there is none yet. Raises typed errors: nothing else was sent."""
+        line = self.line(name)
         try:
-            return self._session.metadata(self.line(name).authenticate, deadline - time.monotonic())
+            with Interruptible():
+                return self._session.metadata(line.authenticate, deadline - time.monotonic())
         except grpc.RpcError as error:
             self._mark_failure(name, error)
             raise failures.from_repeatable(error, name) from error
@@ -147,8 +150,10 @@ class Transport:
         """A new token in place of the refused one; None where there is no password to sign in with."""
         if not self._session.renewable:
             return None
+        line = self.line(name)
         try:
-            return self._session.renew(refused, self.line(name).authenticate, deadline - time.monotonic())
+            with Interruptible():
+                return self._session.renew(refused, line.authenticate, deadline - time.monotonic())
         except grpc.RpcError as error:
             self._mark_failure(name, error)
             raise failures.from_repeatable(error, name) from error
@@ -177,7 +182,8 @@ class Transport:
             raise Unavailable(f"no time was left to ask {name}", value=name)
         sent = metadata if method in _WITHOUT_LEADER else (*metadata, HAS_LEADER)
         try:
-            response = getattr(line, method)(request, timeout=deadline - now, metadata=sent)
+            with Interruptible():
+                response = getattr(line, method)(request, timeout=deadline - now, metadata=sent)
         except ValueError as error:  # gRPC's word for a channel that was closed
             self.check_usable()
             raise Unavailable(f"the channel to {name} was closed", value=name) from error
@@ -262,7 +268,8 @@ class Transport:
             self._lines.clear()
             self._retired.clear()
         for line in lines:
-            line.channel.close()
+            with Interruptible():
+                line.channel.close()
 
 
 _PROBE = rpc.RangeRequest(key=b"\0", count_only=True)

@@ -19,6 +19,7 @@ import grpc
 
 from etcdmeta.consensus.etcd import failures
 from etcdmeta.consensus.etcd.channel import HAS_LEADER, Tls, open_channel
+from etcdmeta.consensus.etcd.interrupts import Interruptible
 from etcdmeta.consensus.etcd.messages import rpc
 from etcdmeta.errors import PermissionDenied, Unauthenticated, Unavailable
 
@@ -56,7 +57,7 @@ class EtcdWatchStream:
         self._request = rpc.WatchRequest(create_request=request)
         self._ended = ended
         self._lock = threading.Lock()
-        self._cancelled = threading.Event()
+        self._cancelled = False
         self._call: Any = None
 
     @property
@@ -71,7 +72,7 @@ class EtcdWatchStream:
             deadline = time.monotonic() + SIGN_IN
             metadata = self._transport.metadata(self._endpoint, deadline)
             refused = yield from self._stream(metadata, may_renew=True)
-            if refused is not None and not self._cancelled.is_set():
+            if refused is not None and not self._cancelled:
                 renewed = self._transport.renew(self._endpoint, metadata, time.monotonic() + SIGN_IN)
                 if renewed is None:
                     raise refused
@@ -81,11 +82,12 @@ class EtcdWatchStream:
 
     def cancel(self) -> None:
         """Ends the stream from any thread, at once, without error; twice is no error."""
-        self._cancelled.set()
+        self._cancelled = True
         with self._lock:
             call = self._call
         if call is not None:
-            call.cancel()
+            with Interruptible():
+                call.cancel()
 
     def _stream(self, metadata: Metadata, *, may_renew: bool) -> Generator[RawWatchResponse, None, Exception | None]:
         """One stream to its end; returns the refusal of a token at its beginning, if that can be mended."""
@@ -96,7 +98,7 @@ class EtcdWatchStream:
             call = self._open(channel, (*metadata, HAS_LEADER))
             with self._lock:
                 self._call = call
-            if self._cancelled.is_set():  # before `cancel` could see the call
+            if self._cancelled:  # before `cancel` could see the call
                 call.cancel()
                 return None
             for response in call:
@@ -110,11 +112,11 @@ class EtcdWatchStream:
                 yield response
                 if response.canceled:
                     return None
-            if not self._cancelled.is_set():
+            if not self._cancelled:
                 raise Unavailable(f"etcd at {self._endpoint} ended the watch", value=self._endpoint)
         except grpc.RpcError as error:
             failures.untie(error)
-            if not self._cancelled.is_set():
+            if not self._cancelled:
                 if may_renew and not began and failures.wants_new_token(*failures.status(error)):
                     return failures.from_repeatable(error, self._endpoint)
                 raise failures.from_repeatable(error, self._endpoint) from error
