@@ -25,7 +25,8 @@ class FollowerConfig:
     probe_failures: int = 3
     """In a row, until another member is asked."""
     stalled_after: float = 5.0
-    """Without progress while a probe has seen a later generation, until another member is asked."""
+    """Without progress while a probe has seen a later generation, until another member is asked; twice as long for
+    each time in a row."""
     advisory_every: float = 60.0
     """Between two comparisons of ``live/`` and ``progress/`` with a list: no gap detector covers them."""
     first_jitter: float = 0.05

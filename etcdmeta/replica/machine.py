@@ -254,7 +254,7 @@ class Machine:
     def _trust(self, header: RawHeader) -> None:
         self._alarms.accept(header)
         self.phase = Phase.CATCHING_UP
-        self._vigil = Vigil(self._config, self.now)
+        self._vigil = self._vigil.next(self.now)
         self._assembly.ready_events = 0
         self._drain()
         if self.phase is Phase.CATCHING_UP and self.source.live:
@@ -286,7 +286,7 @@ class Machine:
             self._leave(self._link.blame("cut_offs", "is cut off from etcd"))
             return
         if self.phase in TRUSTING:
-            self._vigil.heard(self.now)
+            self._vigil.heard(self.now, part=response.fragment)
             why = self._alarms.alarm(response.header, self._picture.revision)
             if why is not None:
                 self._suspect(why)
