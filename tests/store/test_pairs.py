@@ -235,21 +235,21 @@ def commands(shard: int, other: int, source: int, target: int, another: int, lea
     )
 
 
-def run(doings: Sequence[Doing], *, serial: bool = False) -> Snapshot:
-    """On a fresh copy of the base."""
+def run(doings: Sequence[Doing]) -> Snapshot:
+    """On a fresh copy of the base, all planned on it."""
     origin, snapshot, _ = base()
-    cluster = LocalCluster(clock=lambda: 0.0)
-    cluster.restore(origin.save())
-    if serial:
-        for doing in doings:
-            do_all(cluster, snapshot, [doing])
-            snapshot = moved_on(cluster, snapshot)
-    else:
-        do_all(cluster, snapshot, doings)
+    cluster = copy_of(origin)
+    do_all(cluster, snapshot, doings)
     after = moved_on(cluster, snapshot)
     check_picture(after)
     check_answers(cluster, after, doings)
     return after
+
+
+def copy_of(origin: LocalCluster) -> LocalCluster:
+    cluster = LocalCluster(clock=lambda: 0.0)
+    cluster.restore(origin.save())
+    return cluster
 
 
 def check_answers(cluster: LocalCluster, after: Snapshot, doings: Iterable[Doing]) -> None:
@@ -306,12 +306,29 @@ def shape(snapshot: Snapshot) -> Any:
 
 
 @cache
+def alone(number: int) -> tuple[LocalCluster, Snapshot, str]:
+    """A command on the base: what it leaves, and how it ends."""
+    origin, snapshot, all_commands = base()
+    cluster, doing = copy_of(origin), Doing(all_commands[number])
+    do_all(cluster, snapshot, [doing])
+    after = moved_on(cluster, snapshot)
+    check_picture(after)
+    check_answers(cluster, after, [doing])
+    return cluster, after, doing.ending
+
+
+@cache
 def serially(order: tuple[int, ...]) -> tuple[dict[int, str], Any]:
-    """How the commands end one after the other; by their numbers."""
-    all_commands = base()[2]
-    doings = [Doing(all_commands[number]) for number in order]
-    after = run(doings, serial=True)
-    return {number: doing.ending for number, doing in zip(order, doings, strict=True)}, shape(after)
+    """How the commands end one after the other; by their numbers. Whoever ends so has a picture that is checked."""
+    first, *others = order
+    origin, snapshot, ending = alone(first)
+    cluster, endings = copy_of(origin), {first: ending}
+    for number in others:
+        doing = Doing(base()[2][number])
+        do_all(cluster, snapshot, [doing])
+        snapshot = moved_on(cluster, snapshot)
+        endings[number] = doing.ending
+    return endings, shape(snapshot)
 
 
 def check(order: tuple[int, ...], fates: Sequence[Fate]) -> None:
