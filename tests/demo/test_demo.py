@@ -33,7 +33,8 @@ class Demo:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
-        self._mark = f"ETCDMETA_DEMO_UNDER_TEST={secrets.token_hex(8)}"
+        # Not of etcd's name: what begins so is kept from the members.
+        self._mark = f"DEMO_UNDER_TEST={secrets.token_hex(8)}"
         name, _, value = self._mark.partition("=")
         settings = {"HOME": str(folder), "TMPDIR": str(self.temporary), name: value}
         for variable in ("PATH", "LANG"):
@@ -146,7 +147,8 @@ def check_the_main_job(run: Demo) -> None:
     assert re.findall(r"^(\w+) .* of 3 endpoints answer", run.text, re.MULTILINE) == ["DEGRADED", "OK"]
     assert re.search(r"n4:copying:\d+%:down", run.text), "killed in the middle of its copies"
     assert "[db-4] copies shard" in run.text
-    assert "plan 1 (rebalance) is done; 3 moves, 3 done" in run.text
+    # Without ", 3 done" where the agents, on a busy machine, were done before `plan apply` came to watch.
+    assert re.search(r"^plan 1 \(rebalance\) is done; 3 moves(, 3 done)? \(generation \d+\)$", run.text, re.MULTILINE)
     assert "12 copies of 6 shards on 4 nodes: all checksums are as they were written" in run.text
     watched = "\n".join(line for line in run.text.splitlines() if line.startswith("[watch]"))
     for news in ("database metrics created", "shard group 1 created", "copying → active"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,8 +11,9 @@ from dataclasses import dataclass, field
 from tests.influxdb_server.server import InfluxServer, Login, Refused, literal, quoted
 
 SECOND = 10**9
-NOW = 1_795_392_000 * SECOND
 DAY = 86_400 * SECOND
+NOW = time.time_ns() // DAY * DAY
+"""Today's beginning: a server takes no points that are older than their policy's duration."""
 
 # Of databases and policies; what may not be in them, the server says.
 NAMES = [
