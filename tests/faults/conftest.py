@@ -11,7 +11,7 @@ import pytest
 from etcdmeta.consensus.etcd import EtcdStrategy
 from etcdmeta.embedded import Cluster
 from etcdmeta.replica.config import FollowerConfig
-from tests.store.worlds import World, etcd_world, soon, wait_until
+from tests.store.worlds import SECONDS, World, etcd_world, soon, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,10 +53,10 @@ class Site:
         """On all members."""
         return self.world.open(follower=QUICK)
 
-    def proxied(self) -> MetaStore:
+    def proxied(self, *, follower: FollowerConfig = QUICK, timeout: float = SECONDS) -> MetaStore:
         """On the first member, through a proxy: the last of ``proxies``."""
         self.proxies.append(self.proxy_factory(self.cluster.endpoints[0]))
-        return self.world.open(EtcdStrategy(self.proxies[-1].address), follower=QUICK)
+        return self.world.open(EtcdStrategy(self.proxies[-1].address), follower=follower, timeout=timeout)
 
     def index_of(self, store: MetaStore) -> int:
         """The member that a store follows."""

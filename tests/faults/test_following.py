@@ -12,6 +12,7 @@ from etcdmeta.records import keys
 from etcdmeta.records.encoding import encode
 from etcdmeta.records.transaction import Delete, Put
 from etcdmeta.replica.assembly import Assembly
+from etcdmeta.replica.config import FollowerConfig
 from etcdmeta.replica.states import FollowerState
 from etcdmeta.store import MetaStore, new_operation_id
 from etcdmeta.store.ledger import encode_generation
@@ -142,11 +143,12 @@ def test_the_connection_is_cut_in_the_middle_of_a_fragment(site: Site, monkeypat
     monkeypatch.setattr(Listener.__init__, "__defaults__", (4 * MANY,))
     fragments = count_fragments(monkeypatch)
     site.world.rename(f"{site.world.cluster}-{'x' * 40}")  # longer keys: larger events
-    store = site.proxied()
+    # In no hurry: a busy machine takes seconds for so much, and a stream in which it did not come in time begins anew.
+    store = site.proxied(follower=FollowerConfig(), timeout=3 * SECONDS)
     with_nodes(store, 1)
     store.create_database("large", duration="INF", group_duration="1h")
     many_groups(site.world, store)
-    replay = Replay(store)
+    replay = Replay(store, 3 * SECONDS)
     site.proxies[0].cut_after(CUT)
     store.drop_database("large")
     assert site.proxies[0].seen.cuts > 0
