@@ -23,9 +23,10 @@ def started() -> Iterator[Compose]:
         containers.remove()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def compose() -> Iterator[Compose]:
-    """For all tests of the members alone. A test that hurts one mends it, too."""
+    """For all tests of the members alone. A test that hurts one mends it, too. It ends with the last of them: health
+    checks of idle members cost the tests that follow."""
     with started() as containers:
         yield containers
 

@@ -75,7 +75,7 @@ class Site:
         self.cluster.wait_until_serving()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def battered(etcd_binaries: Binaries) -> Iterator[Cluster]:
     """One for all tests here; each leaves it as it found it."""
     with Cluster(3, unsafe_no_fsync=True, binaries=etcd_binaries) as cluster:
