@@ -13,8 +13,9 @@ from etcdmeta.store import MetaStore
 from etcdmeta.store.agents import AgentStatus, agent_statuses
 from tests.docker.compose import AGENTS, Compose
 
-SECONDS = 60.0
-"""For what has to happen while a leader is elected and programs start on a busy machine."""
+SECONDS = 120.0
+"""For what has to happen while a leader is elected and programs start on a busy machine. A follower that has failed
+often waits up to 30 s before each attempt, the first of which may come too early."""
 ASK_EVERY = 0.1
 PACE = 0.02
 """Seconds between two writes, so that the machine has time left for the containers."""
