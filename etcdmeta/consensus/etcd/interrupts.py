@@ -3,9 +3,9 @@
 Python raises what a signal's handler raises (`KeyboardInterrupt`, mostly) between any two steps of the main thread. A
 ``with`` over a lock of C's is safe against that; over a `threading.Condition` it is not, whose ``__enter__`` and
 ``__exit__`` are Python and can be interrupted when the lock was just taken, or before it is given back. gRPC guards
-each channel and each call with one. An interrupt at the moment at which a call is sent leaves it held for ever, once in
-some thirty: every other thread then waits for that channel without end, and so does the garbage collector, in
-whatever thread it finds what is left of it.
+each channel and each call with one. An interrupt at the moment at which a call is sent left it held for ever, several
+times in seventy that were aimed at it: every other thread then waits for that channel without end, and so does the
+garbage collector, in whatever thread it finds what is left of it.
 
 What is not mended: a stream that the main thread itself opens (a picture from an agent) begins with a thread of gRPC's,
 and an interrupt in the microseconds of its start is Python's own affair. Then closing waits, until the next interrupt.

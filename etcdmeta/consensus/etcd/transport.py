@@ -138,10 +138,9 @@ class Transport:
 
     def metadata(self, name: str, deadline: float) -> Metadata:
         """The token, signing in first where there is none yet. Raises typed errors: nothing else was sent."""
-        line = self.line(name)
         try:
             with Interruptible():
-                return self._session.metadata(line.authenticate, deadline - time.monotonic())
+                return self._session.metadata(self.line(name).authenticate, deadline - time.monotonic())
         except grpc.RpcError as error:
             self._mark_failure(name, error)
             raise failures.from_repeatable(error, name) from error
@@ -150,10 +149,9 @@ class Transport:
         """A new token in place of the refused one; None where there is no password to sign in with."""
         if not self._session.renewable:
             return None
-        line = self.line(name)
         try:
             with Interruptible():
-                return self._session.renew(refused, line.authenticate, deadline - time.monotonic())
+                return self._session.renew(refused, self.line(name).authenticate, deadline - time.monotonic())
         except grpc.RpcError as error:
             self._mark_failure(name, error)
             raise failures.from_repeatable(error, name) from error
